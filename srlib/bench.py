@@ -1,0 +1,306 @@
+"""`srlib bench`: how fast and how exact the library is beside others, measured side by side in one run."""
+
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from srlib import __version__, color, datasets, image, metrics
+from srlib.patches import crop_to_multiple
+from srlib.resize import imresize
+
+OURS = "srlib"
+# Libraries that are measured where they are installed, and the module that a user imports for it.
+OPTIONAL = {
+    "basicsr": "basicsr.metrics.psnr_ssim",
+    "torchmetrics": "torchmetrics.functional.image",
+    "piq": "piq",
+    "pyiqa": "pyiqa",
+}
+# (pictures, side, scale) and the floors: how many times faster than each other library srlib has to be. Those of
+# BasicSR are what prototypes reached; the others follow from those libraries' own speed beside BasicSR.
+RESIZES: tuple[tuple[int, int, float, dict[str, float]], ...] = (
+    (1, 512, 1 / 4, {"BasicSR": 9, "torch F.interpolate": 9 / 5.5}),
+    (1, 128, 4, {"BasicSR": 41, "torch F.interpolate": 41 / 16}),
+    (16, 256, 1 / 4, {"BasicSR": 21, "torch F.interpolate": 21 / 11}),
+    (16, 64, 4, {"BasicSR": 12, "torch F.interpolate": 12 / 9}),
+)
+METRICS = {
+    "psnr": {"BasicSR": 4.7, "torch float64": 4.7 / 2, "torchmetrics": 4.7 / 1.4},
+    "ssim": {"BasicSR": 5, "torch float64": 5 / 0.03, "pyiqa": 5 / 0.03},
+}
+SCALE = BORDER = 4  # of the pictures that are compared: bicubic x4, four pixels left out
+START = "torch"
+ROOMS = "srlib, srlib.resize, srlib.metrics, srlib.image, srlib.models, srlib.training"
+START_BUDGET = 300.0  # ms that these rooms may add to the start of torch
+
+Calls = dict[str, Callable[[], Any]]
+Metric = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured; `shrink` divides the sides of the pictures, so that a test runs the same code."""
+
+    resize_rounds: int = 21
+    metric_rounds: int = 3
+    start_rounds: int = 5
+    shrink: int = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One library at one operation. `faster`, `floor`: its time / srlib's, and what that must at least be."""
+
+    operation: str
+    library: str
+    milliseconds: float
+    faster: float | None = None
+    floor: float | None = None
+    error: float | None = None
+
+
+def report(*, threads: int = 1, effort: Effort | None = None) -> str:
+    """All operations as one table of text.
+
+    Raises ValueError for less than one thread.
+    """
+    if threads < 1:
+        raise ValueError(f"threads is {threads}: it must be at least 1")
+    effort = effort or Effort()
+    peers, missing = find_peers()
+    with _threads(threads):
+        rows = [*resizing(peers, effort), *measuring(peers, effort), *starting(effort)]
+    footer = ["", f"not installed, so not run: {', '.join(missing)}"] if missing else []
+    return "\n".join([*_header(threads), "", *table(rows), *footer])
+
+
+def rounds(
+    candidates: Calls, n: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """Median seconds of each candidate over n rounds; each round calls every candidate once, in turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(n):
+        for name, call in candidates.items():
+            begin = clock()
+            call()
+            seconds[name].append(clock() - begin)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def compare(operation: str, calls: Calls, exact: Tensor, floors: dict[str, float], n: int) -> list[Row]:
+    """Rows of one operation: each call's result against the exact one, then its time in turn with the others."""
+    errors = {name: float((torch.as_tensor(call()) - exact).abs().max()) for name, call in calls.items()}
+    times = rounds(calls, n)
+    return [
+        Row(operation, name, 1e3 * times[name], times[name] / times[OURS], floors.get(name), errors[name])
+        for name in calls
+    ]
+
+
+def resizing(peers: dict[str, ModuleType], effort: Effort) -> Iterator[Row]:
+    """imresize down and up, of one picture and of a batch."""
+    [path] = [path for path in datasets.files("pictures/held-out") if path.stem == "astronaut"]
+    picture = image.read(path).rgb
+    for count, full_side, scale, floors in RESIZES:
+        side = full_side // effort.shrink
+        offsets = [k * (picture.shape[-1] - side) // count for k in range(count)]
+        batch = torch.cat([picture[..., at : at + side, at : at + side] for at in offsets])
+        calls: Calls = {
+            OURS: partial(imresize, batch, scale=scale),
+            "torch F.interpolate": partial(F.interpolate, batch, scale_factor=scale, mode="bicubic", antialias=True),
+            "scikit-image": partial(_skimage_resize, [_pixels(x) for x in batch], round(side * scale)),
+        }
+        if "basicsr" in peers:
+            flat = batch.flatten(0, 1)  # it takes (C, H, W), any C
+            theirs = import_module("basicsr.utils.matlab_functions").imresize
+            calls["BasicSR"] = lambda f=theirs, x=flat, s=scale, like=batch: f(x, s).unflatten(0, like.shape[:2])
+        name = f"imresize {'x1/4' if scale < 1 else 'x4'} of {count}x3x{side}x{side}"
+        yield from compare(name, calls, imresize(batch.double(), scale=scale), floors, effort.resize_rounds)
+
+
+def _skimage_resize(pictures: list[Any], side: int) -> Tensor:
+    from skimage.transform import resize
+
+    done = [torch.from_numpy(resize(picture, (side, side), order=3, anti_aliasing=True)) for picture in pictures]
+    return torch.stack(done).permute(0, 3, 1, 2)
+
+
+def measuring(peers: dict[str, ModuleType], effort: Effort) -> Iterator[Row]:
+    """psnr and ssim on Y of bicubic x4; each library gets its own kind of pictures and makes its own luma if it can."""
+    name, pairs = _pairs(effort.shrink)
+    floats = [(image.to_float(x), image.to_float(y)) for x, y in pairs]
+    arrays = [(_pixels(x[0]), _pixels(y[0])) for x, y in pairs]
+    ours = {"border": BORDER, "luma": True}
+    # library, its psnr, its ssim, the pictures it wants
+    entries: list[tuple[str, Metric, Metric, list[Any]]] = [
+        (OURS, partial(metrics.psnr, **ours), partial(metrics.ssim, **ours), floats),
+        (f"{OURS} in float64", partial(metrics.psnr, **ours), partial(metrics.ssim, **ours),
+         [(x.double() / 255, y.double() / 255) for x, y in pairs]),
+        ("scikit-image", partial(_skimage, "psnr"), partial(_skimage, "ssim"), arrays),
+        ("torch float64", _on_luma(_psnr_float64), _on_luma(_ssim_float64), floats),
+    ]  # fmt: skip
+    if peer := peers.get("basicsr"):
+        choice = {"crop_border": BORDER, "test_y_channel": True}
+        bgr = [(x[..., ::-1].copy(), y[..., ::-1].copy()) for x, y in arrays]
+        entries.append(("BasicSR", partial(peer.calculate_psnr, **choice), partial(peer.calculate_ssim, **choice), bgr))
+    if peer := peers.get("torchmetrics"):
+        both = (peer.peak_signal_noise_ratio, peer.structural_similarity_index_measure)
+        psnr, ssim = (_on_luma(partial(metric, data_range=1.0)) for metric in both)
+        entries.append(("torchmetrics", psnr, ssim, floats))
+    if peer := peers.get("piq"):
+        entries.append(("piq", _on_luma(peer.psnr), _on_luma(partial(peer.ssim, downsample=False)), floats))
+    if peer := peers.get("pyiqa"):
+        make = partial(peer.create_metric, test_y_channel=True, color_space="ycbcr", crop_border=BORDER, device="cpu")
+        entries.append(("pyiqa", make("psnr"), make("ssim"), floats))
+    for which, (metric, floors) in enumerate(METRICS.items(), start=1):
+        calls: Calls = {entry[0]: partial(_each, entry[which], entry[3]) for entry in entries}
+        yield from compare(f"{metric} on Y, {name}", calls, calls["scikit-image"](), floors, effort.metric_rounds)
+
+
+def _pairs(shrink: int) -> tuple[str, list[tuple[Tensor, Tensor]]]:
+    """Name of the set, and uint8 (sr, hr) of its pictures."""
+    try:
+        name, paths = "Set14", datasets.files("Set14")
+    except datasets.DatasetError:
+        name, paths = "pictures", datasets.files("pictures")
+    pairs = []
+    for path in paths:
+        full = image.read_uint8(path)[None]
+        hr = crop_to_multiple(full[..., : full.shape[-2] // shrink, : full.shape[-1] // shrink], SCALE)
+        pairs.append((imresize(imresize(hr, scale=1 / SCALE), scale=SCALE), hr))
+    return f"{name} ({len(paths)})", pairs
+
+
+def _pixels(picture: Tensor) -> Any:
+    """(C, H, W) -> the numpy (H, W, C) that other libraries take."""
+    return picture.permute(1, 2, 0).contiguous().numpy()
+
+
+def _each(metric: Metric, pairs: list[Any]) -> Tensor:
+    return torch.tensor([float(metric(x, y)) for x, y in pairs], dtype=torch.float64)
+
+
+def _on_luma(metric: Metric) -> Metric:
+    """A metric that knows neither luma nor borders, given both: (1, 1, H, W) float32."""
+    inside = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+    return lambda x, y: metric(color.luma(x[inside]), color.luma(y[inside]))
+
+
+def _skimage(metric: str, x: Any, y: Any) -> Any:
+    from skimage.color import rgb2ycbcr
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+    x, y = (rgb2ycbcr(picture[BORDER:-BORDER, BORDER:-BORDER])[..., 0] for picture in (x, y))
+    if metric == "psnr":
+        return peak_signal_noise_ratio(y, x, data_range=255)
+    window = {"gaussian_weights": True, "sigma": metrics.SSIM_SIGMA, "use_sample_covariance": False}
+    return structural_similarity(y, x, data_range=255, **window)
+
+
+def _psnr_float64(x: Tensor, y: Tensor) -> Tensor:
+    return -10 * torch.log10((x.double() - y.double()).square().mean())
+
+
+def _ssim_float64(x: Tensor, y: Tensor) -> Tensor:
+    """SSIM as torch libraries usually write it: a dense window, conv2d, float64."""
+    x, y = x.double(), y.double()
+    offset = torch.arange(metrics.SSIM_WINDOW, dtype=torch.float64) - metrics.SSIM_WINDOW // 2
+    line = torch.exp(-(offset**2) / (2 * metrics.SSIM_SIGMA**2))
+    window = torch.outer(line, line)[None, None] / line.sum() ** 2
+    mean_x, mean_y, xx, yy, xy = (F.conv2d(t, window) for t in (x, y, x * x, y * y, x * y))
+    c1, c2 = metrics.SSIM_K1**2, metrics.SSIM_K2**2
+    brightness = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    structure = (2 * (xy - mean_x * mean_y) + c2) / (xx - mean_x**2 + yy - mean_y**2 + c2)
+    return (brightness * structure).mean()
+
+
+def starting(effort: Effort) -> Iterator[Row]:
+    """What the library adds to the start of torch, in fresh processes."""
+    code = f"from time import perf_counter as t; a=t(); import {START}; b=t(); import {ROOMS}; print(b-a, t()-b)"
+    runs = []
+    for _ in range(effort.start_rounds):
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        runs.append([1e3 * float(word) for word in done.stdout.split()])
+    base, added = (statistics.median(column) for column in zip(*runs, strict=True))
+    yield Row("start-up, beyond torch", OURS, added, 1.0)
+    yield Row("start-up, beyond torch", "what is allowed", START_BUDGET, START_BUDGET / added, floor=1)
+    yield Row("start-up, beyond torch", f"import {START}", base)
+
+
+def find_peers() -> tuple[dict[str, ModuleType], list[str]]:
+    """The optional libraries that can be imported, and for the others their names and why."""
+    here, missing = {}, []
+    for name, module in OPTIONAL.items():
+        try:
+            here[name] = import_module(module)
+        except (ImportError, AttributeError) as error:  # AttributeError: an old library beside a new torch
+            missing.append(name if getattr(error, "name", "") == module.split(".")[0] else f"{name} ({error})")
+    return here, missing
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    """torch, and OpenCV where a peer has brought it, on n threads for a while."""
+    setters = [(torch.set_num_threads, torch.get_num_threads())]
+    if cv2 := sys.modules.get("cv2"):
+        setters.append((cv2.setNumThreads, cv2.getNumThreads()))
+    for setter, _ in setters:
+        setter(n)
+    try:
+        yield
+    finally:
+        for setter, before in setters:
+            setter(before)
+
+
+def table(rows: list[Row]) -> list[str]:
+    """The rows as lines of text; an operation is named once."""
+    lines = [_line("operation", "library", "ms", "faster", "floor", "error")]
+    for k, row in enumerate(rows):
+        first = k == 0 or rows[k - 1].operation != row.operation
+        lines += [""] if first else []
+        faster = "" if row.faster is None else f"{row.faster:.{2 if row.faster < 10 else 0}f}x"
+        floor = "" if row.floor is None else f"{row.floor:.3g}x"
+        missed = row.floor is not None and (row.faster or 0) < row.floor
+        error = "" if row.error is None else f"{row.error:.1e}"
+        spent = f"{row.milliseconds:.{2 if row.milliseconds < 10 else 0}f}"
+        lines.append(_line(row.operation if first else "", row.library, spent, faster, floor, error) + " !" * missed)
+    return lines
+
+
+def _line(operation: str, library: str, *numbers: str) -> str:
+    return f"{operation:32}{library:22}" + "".join(f"{number:>11}" for number in numbers)
+
+
+def _header(threads: int) -> list[str]:
+    return [
+        f"srlib {__version__} beside others: {_cpu()}, {threads} thread(s), torch {torch.__version__}",
+        "ms      median over rounds in which every library is called once, in turn",
+        "faster  that library's time / srlib's: how many times faster srlib is",
+        "floor   what `faster` must at least be on that line; ! where it is not reached",
+        "error   largest difference from the exact result: for imresize srlib's own in float64, whose exactness",
+        "        the tests prove; for psnr (dB) and ssim scikit-image's in float64",
+    ]
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,237 @@
+"""The command `srlib`: upscale, evaluate, train, data, bench. One sentence and exit code 2 for every error."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+_T = TypeVar("_T")
+SIGNAL_EXIT = 130  # what a shell reports after Ctrl-C
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors as one sentence, without the usage block."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    args = _parser().parse_args(argv)
+    from srlib.download import DownloadError
+    from srlib.runs import Stopped
+
+    try:
+        return args.run(args) or 0
+    except (Stopped, KeyboardInterrupt) as stop:
+        print(f"srlib: {stop or 'interrupted'}", file=sys.stderr)
+        return SIGNAL_EXIT
+    except BrokenPipeError:
+        return 0
+    except (ValueError, FloatingPointError, DownloadError, OSError) as error:
+        print(f"srlib: {_sentence(error)}", file=sys.stderr)
+        return 2
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="srlib", description="Image super-resolution: enlarge, measure, train.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for add in (_add_upscale, _add_evaluate, _add_train, _add_data, _add_bench):
+        add(commands)
+    return parser
+
+
+_MODEL = "nearest, bicubic, a shipped name, or a weights file"
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
+    return int(text)
+
+
+def _add_upscale(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser("upscale", help="enlarge a picture, or all pictures of a folder")
+    parser.add_argument("input", type=Path, metavar="IN", help="a picture or a folder")
+    parser.add_argument("output", type=Path, metavar="OUT", help="a picture or a folder to write")
+    parser.add_argument("--model", default="srcnn", help=_MODEL)
+    parser.add_argument("--scale", type=_whole, help="2, 3 or 4 (default: the file's own, else 4)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
+    parser.set_defaults(run=_upscale)
+
+
+def _upscale(args: argparse.Namespace) -> None:
+    from srlib import datasets, image
+    from srlib.inference import open_model, upscale
+
+    model = open_model(args.model, scale=args.scale, device=args.device)
+    if not args.input.is_dir():
+        pairs = [(args.input, args.output / args.input.name if args.output.is_dir() else args.output)]
+    else:
+        if args.output.is_file():
+            raise ValueError(f"{args.output} is a file, but {args.input} is a folder: name a folder for the results")
+        pairs = [(path, args.output / path.name) for path in datasets.files(args.input)]
+    if any(source.resolve() == target.resolve() for source, target in pairs):
+        raise ValueError(f"{args.output} would overwrite the pictures it is made of: name another OUT")
+    for source, target in _bar(pairs, "picture"):
+        done = upscale(image.read(source), model)
+        rgb = done.rgb[:, :1] if done.grey else done.rgb
+        image.write(target, rgb, alpha=done.alpha, bits=done.bits)
+
+
+def _add_evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser("evaluate", help="PSNR and SSIM of a model on benchmark sets")
+    parser.add_argument("model", metavar="MODEL", help=_MODEL)
+    parser.add_argument("--set", nargs="+", default=["Set5"], metavar="SET", help="names of sets, or folders")
+    parser.add_argument("--scale", type=_whole, help="2, 3 or 4 (default: the file's own, else 4)")
+    parser.add_argument("--convention", default="y-of-rgb", choices=("y-of-rgb", "y-only"), help="the protocol")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    import json
+
+    from srlib import evaluation
+    from srlib.files import write_text
+    from srlib.inference import open_model
+
+    model = open_model(args.model, scale=args.scale, device=args.device)
+    results = evaluation.evaluate(
+        model, args.set, convention=args.convention, watch=lambda files: _bar(files, "picture")
+    )
+    print(f"{model.name}  x{model.scale}  {args.convention}  {model.parameters:,} parameters\n")
+    print(evaluation.as_table(results))
+    if args.json:
+        figures = evaluation.as_json(results, model=model, convention=args.convention)
+        write_text(args.json, json.dumps(figures, indent=1) + "\n")
+
+
+def _add_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser("train", help="train a network by a recipe")
+    parser.add_argument("recipe", metavar="RECIPE", help="srcnn, srcnn-paper")
+    parser.add_argument("--scale", type=_whole, help="2, 3 or 4 (default: the recipe's)")
+    parser.add_argument("--data", nargs="+", metavar="SET", help="names of sets, or folders (default: the recipe's)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/RECIPE_xSCALE")
+    parser.add_argument("--minutes", type=_positive, help="budget in minutes; the learning rate ends annealed")
+    parser.add_argument("--steps", type=_whole, help="budget in steps (default: the recipe's)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--start", metavar="MODEL", help="a shipped name or weights file to start from")
+    parser.add_argument("--batch", type=_whole, help="patches a step")
+    parser.add_argument("--hr-crop", type=_whole, help="HR pixels a side of a patch")
+    parser.add_argument("--learning-rate", type=_positive)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--workers", type=int, default=0, help="processes that cut patches")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
+    parser.add_argument("--bf16", action="store_true", help="mixed precision, about twice as fast where supported")
+    parser.add_argument("--save-every", type=_whole, default=500, metavar="STEPS")
+    parser.add_argument("--validate-every", type=_whole, default=2000, metavar="STEPS")
+    parser.add_argument("--validation", metavar="SET", help="default: Set5 where it is there, else pictures/held-out")
+    parser.set_defaults(run=_train)
+
+
+def _train(args: argparse.Namespace) -> None:
+    from srlib.recipes import RECIPES
+    from srlib.runs import Options, train
+
+    if args.recipe not in RECIPES:
+        raise ValueError(f"recipe {args.recipe!r} is not known: choose one of {', '.join(RECIPES)}")
+    wished = {
+        "scale": args.scale,
+        "data": tuple(args.data) if args.data else None,
+        "batch": args.batch,
+        "hr_crop": args.hr_crop,
+        "learning_rate": args.learning_rate,
+        "seed": args.seed,
+    }
+    recipe = replace(RECIPES[args.recipe], **{key: value for key, value in wished.items() if value is not None})
+    folder = args.out or Path("runs") / f"{recipe.name}_x{recipe.scale}"
+    options = Options(
+        steps=args.steps,
+        minutes=args.minutes,
+        device=args.device,
+        bf16=args.bf16,
+        workers=args.workers,
+        save_every=args.save_every,
+        validate_every=args.validate_every,
+        validation=args.validation,
+        weights=args.start,
+    )
+    run = train(recipe, folder, options, resume=args.resume)
+    print(f"{folder}: {run.step} steps in {run.seconds / 60:.1f} minutes, {run.terms['psnr']:.3f} dB")
+
+
+def _add_data(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser("data", help="list, download and check sets of pictures")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
+    actions.add_parser("list", help="the sets, and which are here").set_defaults(run=_data_list)
+    get = actions.add_parser("get", help="download sets, with hashes; resumes where it stopped")
+    get.add_argument("names", nargs="+", metavar="NAME")
+    get.set_defaults(run=_data_get)
+    check = actions.add_parser("check", help="look for damaged, doubled and too small pictures")
+    check.add_argument("folder", metavar="FOLDER")
+    check.set_defaults(run=_data_check)
+
+
+def _data_list(args: argparse.Namespace) -> None:
+    from srlib import datasets
+
+    for row in datasets.status():
+        print(f"{row.name:12} {row.images:5} pictures {row.bytes / 1e6:9.1f} MB  {row.state:12} {row.folder}")
+
+
+def _data_get(args: argparse.Namespace) -> None:
+    from srlib import datasets
+
+    datasets.get(*args.names)
+    _data_list(args)
+
+
+def _data_check(args: argparse.Namespace) -> int:
+    from srlib import datasets
+
+    rows = datasets.check(args.folder)
+    bad = [row for row in rows if row.problems]
+    for row in bad:
+        print(f"{row.path.name}: {'; '.join(row.problems)}")
+    print(f"{len(rows)} pictures, {len(bad)} with problems")
+    return 1 if bad else 0
+
+
+def _add_bench(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser("bench", help="speed and exactness beside other libraries, as ratios")
+    parser.add_argument("--threads", type=int, default=1, help="one thread is the fairest comparison")
+    parser.set_defaults(run=_bench)
+
+
+def _bench(args: argparse.Namespace) -> None:
+    from srlib.bench import report
+
+    print(report(threads=args.threads))
+
+
+def _bar(items: Iterable[_T], unit: str) -> Iterable[_T]:
+    from tqdm import tqdm
+
+    return tqdm(items, unit=unit, leave=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""A model on benchmark sets, by the two protocols of the papers, to a table.
+
+y-of-rgb (EDSR, A2N, ESRGAN): pictures are RGB, LR and SR are 8-bit, luma is taken of both at the end.
+y-only (SRCNN, VDSR): the luma of HR is the picture; its LR is not rounded, SR is rounded once.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from srlib import color, datasets, image, metrics
+from srlib.inference import Model
+from srlib.patches import crop_to_multiple
+from srlib.resize import imresize
+
+
+class Score(NamedTuple):
+    """PSNR in dB and SSIM of one picture, and the seconds its enlargement took."""
+
+    psnr: float
+    ssim: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one set gave: the score of every picture, by file name."""
+
+    name: str
+    images: dict[str, Score]
+
+    def mean(self) -> Score:
+        """The mean over pictures of each figure (never one PSNR of the pooled error)."""
+        return Score(*(sum(column) / len(self.images) for column in zip(*self.images.values(), strict=True)))
+
+
+Pair = tuple[Tensor, Tensor, bool]
+
+
+def y_of_rgb(picture: image.Picture, scale: int) -> Pair:
+    """uint8 RGB LR (MATLAB's rounded path), HR, and whether the metrics take luma: yes."""
+    hr = crop_to_multiple(image.to_uint8(picture.rgb), scale)
+    return imresize(hr, scale=1 / scale), image.to_float(hr), True
+
+
+def y_only(picture: image.Picture, scale: int) -> Pair:
+    """Unrounded luma LR, luma HR rounded to 8 bits; a grey file keeps its values as they are."""
+    y = picture.rgb[:, :1] if picture.grey else color.luma(picture.rgb.double()).float()
+    hr = crop_to_multiple(image.to_float(image.to_uint8(y)), scale)
+    return imresize(hr.double(), scale=1 / scale).float(), hr, False
+
+
+CONVENTIONS: dict[str, Callable[[image.Picture, int], Pair]] = {"y-of-rgb": y_of_rgb, "y-only": y_only}
+
+
+def score(model: Model, picture: image.Picture, *, convention: str) -> Score:
+    """Shrinks one picture, enlarges it with the model, and compares.
+
+    The model is handed uint8 RGB in `y-of-rgb` and float luma in `y-only`. The papers' border of `scale` pixels is
+    left out. Raises ValueError for an unknown convention, a picture too small, or a model whose output has another
+    size.
+    """
+    if convention not in CONVENTIONS:
+        raise ValueError(f"convention {convention!r} is not known: choose one of {', '.join(CONVENTIONS)}")
+    scale = model.scale
+    lr, hr, luma = CONVENTIONS[convention](picture, scale)
+    begin = time.perf_counter()
+    sr = model(lr)
+    seconds = time.perf_counter() - begin
+    if sr.shape != hr.shape:
+        raise ValueError(
+            f"the model made {tuple(sr.shape)} of {tuple(lr.shape)}, but scale {scale} asks for "
+            f"{tuple(hr.shape)}: name the model's own scale with --scale"
+        )
+    sr = image.to_float(sr if sr.dtype == torch.uint8 else image.to_uint8(sr))
+    return Score(
+        float(metrics.psnr(sr, hr, border=scale, luma=luma)),
+        float(metrics.ssim(sr, hr, border=scale, luma=luma)),
+        seconds,
+    )
+
+
+def evaluate(
+    model: Model,
+    names: Iterable[str | Path],
+    *,
+    convention: str,
+    watch: Callable[[Iterable[Path]], Iterable[Path]] = iter,
+) -> list[Result]:
+    """Scores the model on every picture of every named set or folder.
+
+    watch: wraps each list of files, for a progress bar. Raises ValueError as `score` and `datasets.files` do.
+    """
+    results = []
+    for name in names:
+        files = datasets.files(name)
+        images = {path.name: score(model, image.read(path), convention=convention) for path in watch(files)}
+        results.append(Result(str(name) if datasets.is_known(name) else Path(name).resolve().name, images))
+    return results
+
+
+def as_json(results: Iterable[Result], *, model: Model, convention: str) -> dict[str, Any]:
+    """The results as plain values: {"model", "scale", "convention", "sets": {name: {"psnr", "ssim", "images"}}}."""
+    sets = {}
+    for result in results:
+        mean = result.mean()
+        images = {name: s._asdict() for name, s in result.images.items()}
+        sets[result.name] = {**mean._asdict(), "images": images}
+    return {"model": model.name, "scale": model.scale, "convention": convention, "sets": sets}
+
+
+def as_table(results: Iterable[Result]) -> str:
+    """The results as text: a line for each picture, and each set's mean."""
+    lines = []
+    for result in results:
+        width = max(len(name) for name in (*result.images, "mean", result.name))
+        lines.append(f"{result.name:{width}}  PSNR dB    SSIM   seconds")
+        for name, s in (*result.images.items(), ("mean", result.mean())):
+            lines.append(f"{name:{width}}  {s.psnr:7.4f}  {s.ssim:.5f}  {s.seconds:7.3f}")
+        lines.append("")
+    return "\n".join(lines)

@@ -1,0 +1,111 @@
+"""Enlarging whole pictures with a network: in strips that give the same pixels as the whole."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast, get_args
+
+import torch
+from torch import Tensor, nn
+
+from srlib import zoo
+from srlib.image import Picture, to_float
+from srlib.resize import KernelName, imresize
+
+Upscaler = Callable[[Tensor], Tensor]
+DEFAULT_SCALE = 4
+STRIP_PIXELS = 1 << 20  # HR pixels in flight at once: SRCNN's 64 channels then take 0.3 GB
+
+
+class _Local(Protocol):
+    """A network whose output pixel depends on LR pixels at most `halo` away."""
+
+    scale: int
+    halo: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """A way to enlarge pictures: (B, C, h, w) -> (B, C, h * scale, w * scale).
+
+    A network takes uint8, or floats in [0, 1], and gives floats in [0, 1]. The classical ones take uint8 by
+    MATLAB's rounded path and give uint8, and floats unclipped.
+    """
+
+    name: str
+    scale: int
+    parameters: int
+    run: Upscaler
+
+    def __call__(self, lr: Tensor) -> Tensor:
+        return self.run(lr)
+
+
+def open_model(name: str | Path, *, scale: int | None = None, device: torch.device | str = "cpu") -> Model:
+    """A model by name: nearest, bicubic and the other kernels, a shipped network, or a weights file.
+
+    scale: the file's own, else 4, if it is not given. Raises ValueError: unknown name, scale that the model does
+    not have, device that is not there.
+    """
+    device = checked(device)
+    if name in get_args(KernelName):
+        return interpolator(cast(KernelName, name), scale or DEFAULT_SCALE)
+    try:
+        network = zoo.load(name, scale=scale or (DEFAULT_SCALE if str(name) in zoo.names() else None))
+    except zoo.WeightsError as error:
+        if Path(name).suffix:
+            raise
+        raise zoo.WeightsError(f"{error}; the classical kernels are {', '.join(get_args(KernelName))}") from error
+    return network_model(network, name=str(name), device=device)
+
+
+def checked(device: torch.device | str) -> torch.device:
+    """The device, or ValueError with the way out if this machine does not have it."""
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError, ImportError) as error:
+        raise ValueError(f"device {device!s} is not here: use cpu, or a torch build that sees your GPU") from error
+    return found
+
+
+def interpolator(kernel: KernelName, scale: int) -> Model:
+    """Classical enlargement by one of resize.KERNELS."""
+    return Model(kernel, scale, 0, lambda lr: imresize(lr, scale=scale, kernel=kernel))
+
+
+def network_model(network: nn.Module, *, name: str, device: torch.device | str = "cpu") -> Model:
+    """A network as a model: in strips, without gradients, clipped to [0, 1].
+
+    The network has `scale` and `halo` (LR pixels that an output pixel depends on), so the strips give the whole
+    picture's result up to rounding, whatever the picture's size. It is put on the device, in evaluation mode.
+    """
+    network = network.to(device).eval()
+    local = cast(_Local, network)
+
+    @torch.inference_mode()
+    def run(lr: Tensor) -> Tensor:
+        lr = to_float(lr) if lr.dtype == torch.uint8 else lr
+        parts = [
+            network(lr[:, :, top:bottom].to(device))[:, :, cut].clamp(0, 1).to(lr.device)
+            for top, bottom, cut in _strips(lr.shape[2], lr.shape[3], local)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
+
+    return Model(name, local.scale, sum(p.numel() for p in network.parameters()), run)
+
+
+def upscale(picture: Picture, model: Model) -> Picture:
+    """Enlarges a picture as a file holds it: colour by the model, alpha by bicubic; a grey one stays grey."""
+    rgb = model(picture.rgb).clamp(0, 1)
+    alpha = None if picture.alpha is None else imresize(picture.alpha, scale=model.scale).clamp(0, 1)
+    return picture._replace(rgb=rgb, alpha=alpha)
+
+
+def _strips(height: int, width: int, model: _Local) -> Iterator[tuple[int, int, slice]]:
+    """(first LR row, last LR row, HR rows to keep) of each strip; strips overlap by the halo."""
+    rows = max(1, STRIP_PIXELS // (width * model.scale**2))
+    for begin in range(0, height, rows):
+        end = min(begin + rows, height)
+        top, bottom = max(begin - model.halo, 0), min(end + model.halo, height)
+        yield top, bottom, slice((begin - top) * model.scale, (end - top) * model.scale)

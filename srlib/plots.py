@@ -1,0 +1,119 @@
+"""Pictures and curves for people: the only room that knows matplotlib."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from srlib import metrics
+
+Figure = Any  # matplotlib.figure.Figure, imported only when something is drawn
+_BOX = "#e0242a"  # red
+
+
+def strip(
+    pictures: Mapping[str, Tensor],
+    *,
+    box: tuple[int, int, int, int],
+    border: int | None = None,
+    width: float = 14.0,
+) -> Figure:
+    """A picture with a box, and beside it what each candidate made of the box.
+
+    pictures: name -> (1, 3, H, W) in [0, 1], all of one size; the last one is the truth that the others are
+    compared with. box: (top, left, height, width) in pixels. border: pixels left out of PSNR and SSIM (of luma, whole
+    picture), None for no figures. width: inches. Raises ValueError for sizes that differ or a box outside.
+    """
+    names = list(pictures)
+    truth = pictures[names[-1]]
+    top, left, high, wide = box
+    if any(picture.shape != truth.shape for picture in pictures.values()):
+        sizes = ", ".join(f"{name} {tuple(picture.shape)}" for name, picture in pictures.items())
+        raise ValueError(f"the pictures differ in size ({sizes}): enlarge the small ones first")
+    if top < 0 or left < 0 or top + high > truth.shape[2] or left + wide > truth.shape[3]:
+        raise ValueError(f"box {box} lies outside the picture of {truth.shape[2]} x {truth.shape[3]}")
+    ratios = [truth.shape[3] / truth.shape[2], *[wide / high] * len(names)]
+    figure, axes = _subplots(1, len(ratios), (width, width / sum(ratios) + 0.7), width_ratios=ratios)
+    _show(axes[0], truth, "the whole picture")
+    axes[0].add_patch(_rectangle(left, top, wide, high))
+    for axis, name in zip(axes[1:], names, strict=True):
+        picture = pictures[name]
+        figures = "" if border is None or picture is truth else f"\n{_figures(picture, truth, border)}"
+        _show(axis, picture[..., top : top + high, left : left + wide], name + figures)
+    return figure
+
+
+def row(pictures: Mapping[str, Tensor], *, width: float = 14.0) -> Figure:
+    """Pictures side by side at one height: name -> (1, C, H, W) in [0, 1], C = 1 (grey) or 3."""
+    ratios = [picture.shape[3] / picture.shape[2] for picture in pictures.values()]
+    figure, axes = _subplots(1, len(ratios), (width, width / sum(ratios) + 0.5), width_ratios=ratios)
+    for axis, (name, picture) in zip(axes, pictures.items(), strict=True):
+        _show(axis, picture, name)
+    return figure
+
+
+def filters(weights: Tensor, *, columns: int = 16, width: float = 10.0) -> Figure:
+    """Filters as grey pictures: weights (N, h, w), each on its own scale with zero as middle grey."""
+    rows = -(-weights.shape[0] // columns)
+    figure, axes = _subplots(rows, columns, (width, width * rows / columns))
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, weight in zip(axes, weights.detach().cpu(), strict=False):
+        limit = float(weight.abs().max()) or 1.0
+        axis.imshow(weight.numpy(), cmap="gray", vmin=-limit, vmax=limit, interpolation="nearest")
+    return figure
+
+
+def curves(
+    logs: Mapping[str, Sequence[Mapping[str, float]]],
+    *,
+    columns: Sequence[str] = ("loss", "psnr"),
+    width: float = 12.0,
+) -> Figure:
+    """Training logs as curves over the steps: name -> lines of a log.csv; a panel for each column.
+
+    Loss is drawn on a logarithmic scale. Raises ValueError if no log has the column.
+    """
+    figure, axes = _subplots(1, len(columns), (width, 0.32 * width))
+    for axis, column in zip(axes, columns, strict=True):
+        for name, lines in logs.items():
+            points = [(line["step"], line[column]) for line in lines if column in line]
+            if points:
+                axis.plot(*zip(*points, strict=True), label=name, marker="." if len(points) < 40 else "")
+        if not axis.lines:
+            raise ValueError(f"no log has the column {column!r}")
+        axis.set(xlabel="step", ylabel=f"{column}, dB" if column == "psnr" else column)
+        axis.set_yscale("log" if "loss" in column else "linear")
+        axis.grid(alpha=0.3)
+        axis.legend()
+    return figure
+
+
+def _figures(picture: Tensor, truth: Tensor, border: int) -> str:
+    psnr = float(metrics.psnr(picture, truth, border=border, luma=True))
+    ssim = float(metrics.ssim(picture, truth, border=border, luma=True))
+    return f"{psnr:.2f} dB / {ssim:.4f}"
+
+
+def _show(axis: Any, picture: Tensor, title: str) -> None:
+    pixels = picture[0].detach().cpu().float().clamp(0, 1).permute(1, 2, 0)
+    pixels = pixels.expand(-1, -1, 3) if pixels.shape[2] == 1 else pixels
+    axis.imshow((pixels * 255).round().to(torch.uint8).numpy(), interpolation="nearest")
+    axis.set_title(title, fontsize=10)
+    axis.set_axis_off()
+
+
+def _rectangle(left: int, top: int, wide: int, high: int) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((left - 0.5, top - 0.5), wide, high, fill=False, edgecolor=_BOX, linewidth=1.5)
+
+
+def _subplots(rows: int, columns: int, size: tuple[float, float], **grid: Any) -> tuple[Figure, list[Any]]:
+    """A figure that a notebook shows once (as the value of its cell), and its axes in reading order."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", gridspec_kw=grid)
+    plt.close(figure)
+    return figure, list(axes.flat)

@@ -1,0 +1,118 @@
+"""The stages of the course as values: what a paper does is a Recipe, the next paper is `replace(...)` of the last."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from srlib.losses import Loss, mse
+from srlib.models.srcnn import SRCNN, gaussian
+
+ParameterGroups = Callable[[nn.Module, float], Iterable[dict[str, Any]]]
+
+
+def constant(fraction: float) -> float:
+    """A learning rate that stays: fraction of the budget in [0, 1] -> factor 1."""
+    return 1.0
+
+
+def cosine(fraction: float) -> float:
+    """A learning rate that falls along half a cosine: 1 at the start, 0 at the end of the budget."""
+    return 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
+
+
+def one_rate(model: nn.Module, learning_rate: float) -> Iterable[dict[str, Any]]:
+    """All parameters learn at the same rate."""
+    return [{"params": list(model.parameters()), "lr": learning_rate}]
+
+
+def last_layer_slower(model: nn.Module, learning_rate: float) -> Iterable[dict[str, Any]]:
+    """The last layer learns at a tenth of the rate. Source: SRCNN, 1501.00092, section 3.4."""
+    *others, weight, bias = model.parameters()
+    return [{"params": others, "lr": learning_rate}, {"params": [weight, bias], "lr": learning_rate / 10}]
+
+
+def default_start(model: nn.Module) -> None:
+    """Keeps torch's own initialisation."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One stage of training. Lengths are HR pixels; `steps` counts optimiser steps."""
+
+    name: str
+    generator: Callable[..., nn.Module]  # called with scale=
+    data: tuple[str, ...]  # names of sets, or folders
+    hr_crop: int
+    batch: int
+    steps: int
+    learning_rate: float
+    scale: int = 3
+    schedule: Callable[[float], float] = constant  # fraction of the budget that is used -> factor
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam
+    groups: ParameterGroups = one_rate
+    start: Callable[[nn.Module], None] = default_start
+    pixel: Loss = mse
+    luma: bool = False  # train on Y alone
+    label_margin: int = 0  # HR pixels left out of the loss on every side, where a patch lacks neighbours
+    seed: int = 0
+
+
+# 9-1-5 on 91 pictures, labels of 21 pixels in crops of 33. Source: 1501.00092, sections 3.4 and 4.1.
+SRCNN_PAPER = Recipe(
+    name="srcnn-paper",
+    generator=partial(SRCNN, kernels=(9, 1, 5)),
+    data=("T91",),
+    hr_crop=33,
+    batch=128,
+    steps=15_000_000,
+    learning_rate=1e-4,
+    optimizer=partial(torch.optim.SGD, momentum=0.9),
+    groups=last_layer_slower,
+    start=gaussian,
+    luma=True,
+    label_margin=6,
+)
+
+# The same network and loss in an hour instead of weeks: Adam at a falling rate, torch's initialisation, the wider
+# second layer (9-5-5), and more pictures.
+SRCNN_FAST = replace(
+    SRCNN_PAPER,
+    name="srcnn",
+    generator=SRCNN,
+    data=("T91", "BSDS500", "ImageNet500"),
+    hr_crop=72,
+    batch=8,
+    steps=30_000,
+    learning_rate=1e-3,
+    schedule=cosine,
+    optimizer=torch.optim.Adam,
+    groups=one_rate,
+    start=default_start,
+    label_margin=8,
+)
+
+RECIPES = {recipe.name: recipe for recipe in (SRCNN_FAST, SRCNN_PAPER)}
+
+
+def describe(recipe: Recipe) -> dict[str, str]:
+    """Every field of a recipe as text, functions by name: what a log, a card and `diff` show."""
+    return {f.name: _text(getattr(recipe, f.name)) for f in fields(recipe)}
+
+
+def diff(old: Recipe, new: Recipe) -> str:
+    """What changed from one recipe to the next, a line for each field that differs."""
+    before, after = describe(old), describe(new)
+    return "\n".join(f"{k}: {before[k]} -> {after[k]}" for k in before if before[k] != after[k])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, partial):
+        return f"{_text(value.func)}({', '.join(f'{k}={_text(v)}' for k, v in value.keywords.items())})"
+    if isinstance(value, tuple):
+        return f"({', '.join(_text(v) for v in value)})"
+    return value.__name__ if callable(value) else str(value)

@@ -1,0 +1,138 @@
+"""Weights: those this project trained, and files that a user brings."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from srlib.files import atomically
+from srlib.models import srcnn
+
+FOLDER = Path(__file__).with_name("weights")
+# Each paper's file tells whether a state dict is its own network's.
+_LAYOUTS = (srcnn.from_state,)
+# The keys under which training scripts wrap the weights, most telling first.
+_WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "generator", "model", "net")
+
+
+class WeightsError(ValueError):
+    """A model that is not known, or a weights file that cannot be used; the message says why."""
+
+
+def names() -> list[str]:
+    """The models that come with the library, such as "srcnn"."""
+    return sorted({name for name, _ in _all_shipped()})
+
+
+def scales(name: str) -> list[int]:
+    """The scales for which a shipped model has weights."""
+    return sorted(scale for other, scale in _all_shipped() if other == name)
+
+
+def card(name: str, scale: int) -> dict[str, Any]:
+    """How shipped weights were made: recipe, data, seed, steps, minutes, device, log, measured table."""
+    return json.loads(_shipped(name, scale).with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def load(model: str | Path, *, scale: int | None = None) -> nn.Module:
+    """A network with its weights: a shipped name and a scale, or a weights file.
+
+    Files: .safetensors, .pth, .pt or .ckpt; bare or wrapped state dicts; the architecture is recognised from the
+    shapes. scale: needed where the file does not tell. The network is in evaluation mode, on the CPU, float32.
+    Raises WeightsError: unknown name or scale, file that is missing, damaged, not plain tensors, or of no network
+    that is known here.
+    """
+    if str(model) in names():
+        if scale is None:
+            raise WeightsError(f"{model} is shipped for scales {_listed(scales(str(model)))}: name one with --scale")
+        path = _shipped(str(model), scale)
+    else:
+        path = Path(model).expanduser()
+        if not path.is_file():
+            known = ", ".join(names())
+            raise WeightsError(f"{model} is neither a shipped model ({known}) nor a weights file that exists")
+    state, metadata = read_state(path)
+    told = _told(metadata)
+    if told is not None and scale is not None and told != scale:
+        raise WeightsError(f"{path.name} was trained for scale {told}, not {scale}: use --scale {told}")
+    try:
+        found = next(filter(None, (layout(state, scale or told) for layout in _LAYOUTS)), None)
+    except ValueError as error:
+        raise WeightsError(f"{path.name}: {error}") from error
+    if found is None:
+        raise WeightsError(
+            f"{path.name} holds {len(state)} tensors ({', '.join(list(state)[:3])}, ...) of no network known here: "
+            "SRCNN is"
+        )
+    return found.eval()
+
+
+def told_scale(path: Path) -> int | None:
+    """The scale that a weights file tells of itself, or None. Raises WeightsError as `load`."""
+    return _told(read_state(path)[1]) if path.is_file() else None
+
+
+def save(model: nn.Module, path: Path, *, scale: int) -> None:
+    """Writes a network's weights as safetensors, its scale in the metadata; whole or not at all."""
+    from safetensors.torch import save_file
+
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    atomically(path, lambda part: save_file(state, part, metadata={"scale": str(scale)}))
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a weights file, out of any wrapper and prefix, as float32, and the metadata it carries.
+
+    Nothing in the file is executed (safetensors, or torch.load with weights_only). Raises WeightsError.
+    """
+    metadata: dict[str, str] = {}
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors import safe_open
+
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata() or {}
+                raw: Any = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        else:
+            raw = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"{path} is no weights file that can be read safely ({reason}): "
+            "expected .safetensors, or a .pth of plain tensors"
+        ) from error
+    return _unwrapped(raw, path), metadata
+
+
+def _unwrapped(raw: Any, path: Path) -> dict[str, Tensor]:
+    while isinstance(raw, Mapping) and (inner := next((w for w in _WRAPPERS if isinstance(raw.get(w), Mapping)), None)):
+        raw = raw[inner]
+    if not isinstance(raw, Mapping) or not raw or not all(isinstance(v, Tensor) for v in raw.values()):
+        raise WeightsError(f"{path} holds no state dict: save the network's state_dict()")
+    return {
+        str(key).removeprefix("module."): value.float() if value.is_floating_point() else value
+        for key, value in raw.items()
+    }
+
+
+def _told(metadata: Mapping[str, str]) -> int | None:
+    return int(metadata["scale"]) if metadata.get("scale", "").isdecimal() else None
+
+
+def _all_shipped() -> list[tuple[str, int]]:
+    stems = (path.stem.rpartition("_x") for path in FOLDER.glob("*_x*.safetensors"))
+    return [(name, int(scale)) for name, _, scale in stems]
+
+
+def _shipped(name: str, scale: int) -> Path:
+    path = FOLDER / f"{name}_x{scale}.safetensors"
+    if not path.is_file():
+        raise WeightsError(f"{name} is shipped for scales {_listed(scales(name))}, not {scale}")
+    return path
+
+
+def _listed(values: list[int]) -> str:
+    return ", ".join(map(str, values))

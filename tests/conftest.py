@@ -1,0 +1,47 @@
+"""What the tests share: pictures inside scikit-image, and which benchmark sets are here."""
+
+import os
+
+import pytest
+import torch
+from torch import Tensor
+
+from srlib import datasets, image
+
+
+def _here(name: str) -> bool:
+    try:
+        datasets.files(name)
+    except datasets.DatasetError:
+        return False
+    return True
+
+
+BENCHMARKS = [name for name in ("Set5", "Set14") if _here(name)]
+collect_ignore = [] if len(BENCHMARKS) == 2 else ["test_benchmarks.py"]
+
+
+def pytest_report_header() -> str:
+    if len(BENCHMARKS) == 2:
+        return f"benchmark sets: Set5 and Set14 in {datasets.root()}"
+    return "benchmark sets: not here, tests/test_benchmarks.py left out (`srlib data get Set5 Set14` brings them)"
+
+
+@pytest.fixture(scope="session")
+def coffee() -> Tensor:
+    """A colour photograph, (1, 3, 400, 600) float32 in [0, 1]."""
+    [path] = [p for p in datasets.files("pictures/held-out") if p.name == "coffee.png"]
+    return image.read(path).rgb
+
+
+@pytest.fixture
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(20)
+
+
+@pytest.fixture(autouse=True)
+def _no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that forgets its local server must fail at once instead of reaching for the network."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        if name in os.environ:
+            monkeypatch.delenv(name)

@@ -1,0 +1,103 @@
+"""The command, as a person types it: what it prints, writes, and says when something is wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from srlib import cli, image
+from srlib.resize import imresize
+
+
+@pytest.fixture
+def photo(tmp_path: Path, coffee: Tensor) -> Path:
+    image.write(tmp_path / "in" / "photo.png", coffee[..., :30, :44])
+    return tmp_path / "in" / "photo.png"
+
+
+def test_upscale_a_file_and_a_folder(photo: Path, tmp_path: Path, coffee: Tensor) -> None:
+    image.write(photo.with_name("grey.jpg"), coffee[:, :1, :20, :20])
+    image.write(photo.with_name("deep.png"), coffee[..., :9, :8], alpha=coffee[:, :1, :9, :8], bits=16)
+    assert cli.main(["upscale", str(photo), str(tmp_path / "big.tif"), "--model", "bicubic", "--scale", "3"]) == 0
+    expected = imresize(coffee[..., :30, :44], scale=3).clamp(0, 1)
+    assert (image.read(tmp_path / "big.tif").rgb - expected).abs().max() <= 0.5 / 255 + 1e-6
+    assert cli.main(["upscale", str(photo.parent), str(tmp_path / "out"), "--model", "lanczos3", "--scale", "2"]) == 0
+    sizes = {p.name: image.read_size(p) for p in (tmp_path / "out").iterdir()}
+    assert sizes == {"photo.png": (60, 88), "grey.jpg": (40, 40), "deep.png": (18, 16)}
+    deep, grey = image.read(tmp_path / "out" / "deep.png"), image.read(tmp_path / "out" / "grey.jpg")
+    assert deep.bits == 16
+    assert deep.alpha is not None
+    assert grey.grey
+
+
+def test_evaluate_prints_and_writes_the_same_figures(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", "bicubic", "--set", str(photo.parent), "--scale", "2", "--convention", "y-only"]
+    assert cli.main([*command, "--json", str(tmp_path / "f.json")]) == 0
+    told = json.loads((tmp_path / "f.json").read_text())
+    printed = capsys.readouterr().out
+    assert list(told) == ["model", "scale", "convention", "sets"]
+    assert list(told["sets"]) == ["in"]
+    assert f"{told['sets']['in']['psnr']:.4f}" in printed
+    assert "bicubic  x2  y-only  0 parameters" in printed
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["upscale", "none.png", "o.png", "--model", "bicubic"], "none.png"),
+        (["upscale", "{photo}", "{photo}", "--model", "bicubic"], "would overwrite"),
+        (["upscale", "{photo}", "o.png", "--model", "srnn"], "srnn is neither a shipped model"),
+        (["upscale", "{photo}", "o.gif", "--model", "bicubic"], "unknown suffix '.gif'"),
+        (["upscale", "{photo}", "o.png", "--model", "bicubic", "--scale", "0"], "0 is no whole number above 0"),
+        (["upscale", "{folder}", "{photo}", "--model", "bicubic"], "name a folder"),
+        (["evaluate", "bicubic", "--set", "Set6"], "Set5, Set14, T91"),
+        (["evaluate", "bicubic", "--convention", "rgb"], "invalid choice: 'rgb'"),
+        (["evaluate", "bicubic", "--set", "pictures", "--device", "cuda:99"], "device cuda:99 is not here"),
+        (["train", "srgan9"], "choose one of srcnn, srcnn-paper"),
+        (["train", "srcnn", "--minutes", "-1"], "-1 is not above 0"),
+        (["train", "srcnn", "--data", "{folder}", "--out", "{folder}/r", "--hr-crop", "48"], "none of the 1 pictures"),
+        (["train", "srcnn", "--data", "{folder}", "--out", "{folder}/run", "--hr-crop", "32"], "take 30"),
+        (["data", "get", "Set9"], "Set5, Set14, T91"),
+        (["data", "check", "nowhere"], "nowhere"),
+        (["paint"], "invalid choice: 'paint'"),
+        (["evaluate"], "MODEL"),
+    ],
+)
+def test_every_error_is_one_sentence(
+    command: list[str], says: str, photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    arguments = [a.format(photo=photo, folder=photo.parent) for a in command]
+    try:
+        code = cli.main(arguments)
+    except SystemExit as stop:  # argparse
+        code = int(stop.code or 0)
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert code == 2
+    assert says in errors[-1]
+    assert "Traceback" not in "".join(errors)
+    assert [p.name for p in photo.parent.iterdir()] == ["photo.png"]
+
+
+def test_data_list_and_check(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["data", "list"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ("Set5", "Set14", "T91", "BSDS500", "ImageNet500", "DIV2K", "built in"))
+    (photo.parent / "broken.png").write_bytes(photo.read_bytes()[:200])
+    assert cli.main(["data", "check", str(photo.parent)]) == 1
+    printed = capsys.readouterr().out
+    assert "broken.png: corrupt" in printed
+    assert "2 pictures, 2 with problems" in printed  # the other one is smaller than 48 pixels
+
+
+def test_it_runs_as_a_module_and_a_script() -> None:
+    for start in ([sys.executable, "-m", "srlib"], [str(Path(sys.executable).with_name("srlib"))]):
+        done = subprocess.run([*start, "evaluate", "nothing.pth"], capture_output=True, text=True)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert "nothing.pth" in done.stderr

@@ -1,0 +1,121 @@
+"""A training run as a folder, by the command itself: killed, stopped, resumed, logged."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from srlib import cli, image, runs, zoo
+from srlib.recipes import SRCNN_FAST
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, coffee: Tensor) -> Path:
+    """Three small training pictures in a folder."""
+    for k in range(3):
+        image.write(tmp_path / "pictures" / f"{k}.png", coffee[..., 100 * k : 100 * k + 60, 150:230])
+    return tmp_path / "pictures"
+
+
+def _command(pictures: Path, out: Path, *more: str) -> list[str]:
+    arguments = ["train", "srcnn", "--data", str(pictures), "--hr-crop", "24", "--batch", "1", "--out", str(out)]
+    return [*arguments, "--validation", str(pictures), "--save-every", "2", "--validate-every", "20", *more]
+
+
+def _weights(folder: Path) -> dict[str, Tensor]:
+    return zoo.read_state(folder / runs.WEIGHTS)[0]
+
+
+def _wait_for_checkpoint(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(1200):
+        if (folder / runs.CHECKPOINT).exists() or process.poll() is not None:
+            return
+        time.sleep(0.05)
+
+
+def test_killed_or_stopped_and_resumed_ends_with_the_same_weights(pictures: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def start(folder: str, *more: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "srlib", *_command(pictures, tmp_path / folder, "--steps", "300", *more)]
+        return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+
+    signals = {"killed": signal.SIGKILL, "stopped": signal.SIGTERM}
+    ended = {}
+    for folder, number in signals.items():
+        process = start(folder)
+        _wait_for_checkpoint(tmp_path / folder, process)
+        process.send_signal(number)
+        ended[folder] = (process.communicate(timeout=60)[1], process.returncode)
+        assert not (tmp_path / folder / runs.WEIGHTS).exists(), "it ended before the signal came"
+    assert ended["killed"][1] == -signal.SIGKILL
+    assert ended["stopped"][1] == 130
+    assert b"--resume goes on from there" in ended["stopped"][0]
+    for process in [start("whole"), *(start(folder, "--resume") for folder in signals)]:
+        assert process.communicate(timeout=200)[0] is None
+        assert process.returncode == 0
+    whole = _weights(tmp_path / "whole")
+    log = runs.read_log(tmp_path / "whole" / runs.LOG)
+    assert [row["step"] for row in log] == [100, 200, 300]
+    for folder in signals:
+        resumed = _weights(tmp_path / folder)
+        assert resumed.keys() == whole.keys()
+        assert all(torch.equal(resumed[key], whole[key]) for key in whole)
+        again = runs.read_log(tmp_path / folder / runs.LOG)
+        assert [row["step"] for row in again] == [100, 200, 300]
+        assert again[-1]["psnr"] == log[-1]["psnr"]
+
+
+def test_what_a_run_leaves(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(_command(pictures, tmp_path / "run", "--steps", "40", "--seed", "3")) == 0
+    told = json.loads((tmp_path / "run" / runs.SUMMARY).read_text())
+    assert told["steps"] == 40
+    assert told["pictures"] == 3
+    assert told["recipe"]["seed"] == "3"
+    assert told["recipe"]["hr_crop"] == "24"
+    [row] = runs.read_log(tmp_path / "run" / runs.LOG)
+    assert row["psnr"] == pytest.approx(told["validation"]["psnr"], abs=1e-3)
+    assert f"{row['psnr']:.3f} dB" in capsys.readouterr().out
+    # The weights are the network that the validation saw.
+    assert cli.main(["evaluate", str(tmp_path / "run" / runs.WEIGHTS), "--set", str(pictures), "--convention", "y-only",
+                     "--json", str(tmp_path / "e.json")]) == 0  # fmt: skip
+    figures = json.loads((tmp_path / "e.json").read_text())
+    assert figures["sets"]["pictures"]["psnr"] == pytest.approx(row["psnr"], abs=1e-3)
+    assert figures["scale"] == 3
+
+
+def test_training_learns(pictures: Path, tmp_path: Path) -> None:
+    recipe = replace(SRCNN_FAST, data=(str(pictures),), hr_crop=24, batch=2)
+    options = runs.Options(steps=60, log_every=20, validation=str(pictures))
+    runs.train(recipe, tmp_path / "run", options, quiet=True)
+    rows = runs.read_log(tmp_path / "run" / runs.LOG)
+    assert rows[-1]["loss"] < rows[0]["loss"] / 2
+    assert rows[-1]["learning_rate"] < 1e-5 < rows[0]["learning_rate"]
+
+
+def test_start_takes_weights_over(pictures: Path, tmp_path: Path) -> None:
+    cli.main(_command(pictures, tmp_path / "x3", "--steps", "5"))
+    cli.main(_command(pictures, tmp_path / "x2", "--steps", "1", "--scale", "2", "--learning-rate", "1e-12",
+                      "--start", str(tmp_path / "x3" / runs.WEIGHTS)))  # fmt: skip
+    before, after = _weights(tmp_path / "x3"), _weights(tmp_path / "x2")
+    assert all(torch.allclose(before[key], after[key], atol=1e-9) for key in before)
+    assert zoo.told_scale(tmp_path / "x2" / runs.WEIGHTS) == 2
+
+
+def test_folders_are_not_mixed_up(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert cli.main(_command(pictures, out, "--steps", "5", "--resume")) == 2
+    assert "holds no run to resume" in capsys.readouterr().err
+    assert cli.main(_command(pictures, out, "--steps", "5")) == 0
+    assert cli.main(_command(pictures, out, "--steps", "9")) == 2
+    assert "already holds a run" in capsys.readouterr().err
+    assert cli.main(_command(pictures, out, "--steps", "9", "--resume", "--batch", "3")) == 2
+    assert "batch was 1, is 3" in capsys.readouterr().err
