@@ -18,29 +18,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from srlib import __version__, color, datasets, image, metrics
+from srlib import __version__, datasets, image, metrics
 from srlib.patches import crop_to_multiple
 from srlib.resize import imresize
 
 OURS = "srlib"
-# Libraries that are measured where they are installed, and the module that a user imports for it.
+# Libraries that are measured where they are installed, and the modules that a user imports for it.
 OPTIONAL = {
-    "basicsr": "basicsr.metrics.psnr_ssim",
-    "torchmetrics": "torchmetrics.functional.image",
-    "piq": "piq",
-    "pyiqa": "pyiqa",
+    "basicsr": ("basicsr.metrics.psnr_ssim", "basicsr.utils.matlab_functions"),
+    "torchmetrics": ("torchmetrics.functional.image",),
+    "piq": ("piq",),
+    "pyiqa": ("pyiqa",),
 }
-# (pictures, side, scale) and the floors: how many times faster than each other library srlib has to be. Those of
-# BasicSR are what prototypes reached; the others follow from those libraries' own speed beside BasicSR.
+# Floors: how many times faster than another library srlib has to be. BasicSR's are what prototypes reached; the
+# others follow from that library's own speed beside BasicSR (F.interpolate 5.5, 16, 11 and 9 times as fast).
+# imresize: pictures, side, scale, floors
 RESIZES: tuple[tuple[int, int, float, dict[str, float]], ...] = (
     (1, 512, 1 / 4, {"BasicSR": 9, "torch F.interpolate": 9 / 5.5}),
     (1, 128, 4, {"BasicSR": 41, "torch F.interpolate": 41 / 16}),
     (16, 256, 1 / 4, {"BasicSR": 21, "torch F.interpolate": 21 / 11}),
     (16, 64, 4, {"BasicSR": 12, "torch F.interpolate": 12 / 9}),
 )
-METRICS = {
+METRICS: dict[str, dict[str, float]] = {
     "psnr": {"BasicSR": 4.7, "torch float64": 4.7 / 2, "torchmetrics": 4.7 / 1.4},
-    "ssim": {"BasicSR": 5, "torch float64": 5 / 0.03, "pyiqa": 5 / 0.03},
+    "ssim": {"BasicSR": 5, "torch float64": 5 / 0.03, "pyiqa": 5 / 0.03},  # both a float64 conv2d
 }
 SCALE = BORDER = 4  # of the pictures that are compared: bicubic x4, four pixels left out
 START = "torch"
@@ -49,6 +50,7 @@ START_BUDGET = 300.0  # ms that these rooms may add to the start of torch
 
 Calls = dict[str, Callable[[], Any]]
 Metric = Callable[[Any, Any], Any]
+Modules = dict[str, tuple[ModuleType, ...]]
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,19 @@ def report(*, threads: int = 1, effort: Effort | None = None) -> str:
     return "\n".join([*_header(threads), "", *table(rows), *footer])
 
 
-def rounds(
-    candidates: Calls, n: int, clock: Callable[[], float] = time.perf_counter
-) -> dict[str, float]:
+def find_peers() -> tuple[Modules, list[str]]:
+    """The optional libraries that can be imported, and the names of the others."""
+    here, missing = {}, []
+    for name, modules in OPTIONAL.items():
+        try:
+            import_module(name)
+            here[name] = tuple(import_module(module) for module in modules)
+        except ImportError as error:
+            missing.append(name if error.name == name else f"{name} ({error})")
+    return here, missing
+
+
+def rounds(candidates: Calls, n: int, clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
     """Median seconds of each candidate over n rounds; each round calls every candidate once, in turn."""
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(n):
@@ -103,33 +115,31 @@ def rounds(
 
 def compare(operation: str, calls: Calls, exact: Tensor, floors: dict[str, float], n: int) -> list[Row]:
     """Rows of one operation: each call's result against the exact one, then its time in turn with the others."""
-    errors = {name: float((torch.as_tensor(call()) - exact).abs().max()) for name, call in calls.items()}
+    errors = {name: float((call() - exact).abs().max()) for name, call in calls.items()}
     times = rounds(calls, n)
     return [
-        Row(operation, name, 1e3 * times[name], times[name] / times[OURS], floors.get(name), errors[name])
-        for name in calls
+        Row(operation, name, 1e3 * spent, spent / times[OURS], floors.get(name), errors[name])
+        for name, spent in times.items()
     ]
 
 
-def resizing(peers: dict[str, ModuleType], effort: Effort) -> Iterator[Row]:
+def resizing(peers: Modules, effort: Effort) -> Iterator[Row]:
     """imresize down and up, of one picture and of a batch."""
     [path] = [path for path in datasets.files("pictures/held-out") if path.stem == "astronaut"]
     picture = image.read(path).rgb
     for count, full_side, scale, floors in RESIZES:
         side = full_side // effort.shrink
-        offsets = [k * (picture.shape[-1] - side) // count for k in range(count)]
-        batch = torch.cat([picture[..., at : at + side, at : at + side] for at in offsets])
+        corners = [k * (picture.shape[-1] - side) // count for k in range(count)]
+        batch = torch.cat([picture[..., at : at + side, at : at + side] for at in corners])
         calls: Calls = {
             OURS: partial(imresize, batch, scale=scale),
             "torch F.interpolate": partial(F.interpolate, batch, scale_factor=scale, mode="bicubic", antialias=True),
             "scikit-image": partial(_skimage_resize, [_pixels(x) for x in batch], round(side * scale)),
         }
         if "basicsr" in peers:
-            flat = batch.flatten(0, 1)  # it takes (C, H, W), any C
-            theirs = import_module("basicsr.utils.matlab_functions").imresize
-            calls["BasicSR"] = lambda f=theirs, x=flat, s=scale, like=batch: f(x, s).unflatten(0, like.shape[:2])
-        name = f"imresize {'x1/4' if scale < 1 else 'x4'} of {count}x3x{side}x{side}"
-        yield from compare(name, calls, imresize(batch.double(), scale=scale), floors, effort.resize_rounds)
+            calls["BasicSR"] = partial(_basicsr_resize, peers["basicsr"][1].imresize, batch, scale)
+        operation = f"imresize {'x1/4' if scale < 1 else 'x4'} of {count}x3x{side}x{side}"
+        yield from compare(operation, calls, imresize(batch.double(), scale=scale), floors, effort.resize_rounds)
 
 
 def _skimage_resize(pictures: list[Any], side: int) -> Tensor:
@@ -139,35 +149,41 @@ def _skimage_resize(pictures: list[Any], side: int) -> Tensor:
     return torch.stack(done).permute(0, 3, 1, 2)
 
 
-def measuring(peers: dict[str, ModuleType], effort: Effort) -> Iterator[Row]:
-    """psnr and ssim on Y of bicubic x4; each library gets its own kind of pictures and makes its own luma if it can."""
+def _basicsr_resize(resize: Callable[[Tensor, float], Tensor], batch: Tensor, scale: float) -> Tensor:
+    return resize(batch.flatten(0, 1), scale).unflatten(0, batch.shape[:2])  # it takes (C, H, W) with any C
+
+
+def measuring(peers: Modules, effort: Effort) -> Iterator[Row]:
+    """psnr and ssim on Y: each library gets pictures as it wants them, and its user makes luma where it does not."""
     name, pairs = _pairs(effort.shrink)
     floats = [(image.to_float(x), image.to_float(y)) for x, y in pairs]
+    doubles = [(x.double() / 255, y.double() / 255) for x, y in pairs]
     arrays = [(_pixels(x[0]), _pixels(y[0])) for x, y in pairs]
-    ours = {"border": BORDER, "luma": True}
-    # library, its psnr, its ssim, the pictures it wants
-    entries: list[tuple[str, Metric, Metric, list[Any]]] = [
-        (OURS, partial(metrics.psnr, **ours), partial(metrics.ssim, **ours), floats),
-        (f"{OURS} in float64", partial(metrics.psnr, **ours), partial(metrics.ssim, **ours),
-         [(x.double() / 255, y.double() / 255) for x, y in pairs]),
-        ("scikit-image", partial(_skimage, "psnr"), partial(_skimage, "ssim"), arrays),
-        ("torch float64", _on_luma(_psnr_float64), _on_luma(_ssim_float64), floats),
-    ]  # fmt: skip
-    if peer := peers.get("basicsr"):
-        choice = {"crop_border": BORDER, "test_y_channel": True}
+    ours: list[Metric] = [partial(metric, border=BORDER, luma=True) for metric in (metrics.psnr, metrics.ssim)]
+    # library, its psnr and ssim, the pictures it wants
+    entries: list[tuple[str, list[Metric], list[Any]]] = [
+        (OURS, ours, floats),
+        (f"{OURS} in float64", ours, doubles),
+        ("scikit-image", [partial(_skimage, metric) for metric in METRICS], arrays),
+        ("torch float64", [_on_luma(_psnr_float64), _on_luma(_ssim_float64)], floats),
+    ]
+    if "basicsr" in peers:
         bgr = [(x[..., ::-1].copy(), y[..., ::-1].copy()) for x, y in arrays]
-        entries.append(("BasicSR", partial(peer.calculate_psnr, **choice), partial(peer.calculate_ssim, **choice), bgr))
-    if peer := peers.get("torchmetrics"):
-        both = (peer.peak_signal_noise_ratio, peer.structural_similarity_index_measure)
-        psnr, ssim = (_on_luma(partial(metric, data_range=1.0)) for metric in both)
-        entries.append(("torchmetrics", psnr, ssim, floats))
-    if peer := peers.get("piq"):
-        entries.append(("piq", _on_luma(peer.psnr), _on_luma(partial(peer.ssim, downsample=False)), floats))
-    if peer := peers.get("pyiqa"):
-        make = partial(peer.create_metric, test_y_channel=True, color_space="ycbcr", crop_border=BORDER, device="cpu")
-        entries.append(("pyiqa", make("psnr"), make("ssim"), floats))
-    for which, (metric, floors) in enumerate(METRICS.items(), start=1):
-        calls: Calls = {entry[0]: partial(_each, entry[which], entry[3]) for entry in entries}
+        both = (peers["basicsr"][0].calculate_psnr, peers["basicsr"][0].calculate_ssim)
+        entries.append(("BasicSR", [partial(f, crop_border=BORDER, test_y_channel=True) for f in both], bgr))
+    if "torchmetrics" in peers:
+        [module] = peers["torchmetrics"]
+        both = (module.peak_signal_noise_ratio, module.structural_similarity_index_measure)
+        entries.append(("torchmetrics", [_on_luma(partial(f, data_range=1.0)) for f in both], floats))
+    if "piq" in peers:
+        [module] = peers["piq"]
+        entries.append(("piq", [_on_luma(module.psnr), _on_luma(partial(module.ssim, downsample=False))], floats))
+    if "pyiqa" in peers:
+        [module] = peers["pyiqa"]
+        choices = {"test_y_channel": True, "color_space": "ycbcr", "crop_border": BORDER, "device": "cpu"}
+        entries.append(("pyiqa", [module.create_metric(metric, **choices) for metric in METRICS], floats))
+    for k, (metric, floors) in enumerate(METRICS.items()):
+        calls: Calls = {library: partial(_each, both[k], pictures) for library, both, pictures in entries}
         yield from compare(f"{metric} on Y, {name}", calls, calls["scikit-image"](), floors, effort.metric_rounds)
 
 
@@ -195,20 +211,24 @@ def _each(metric: Metric, pairs: list[Any]) -> Tensor:
 
 
 def _on_luma(metric: Metric) -> Metric:
-    """A metric that knows neither luma nor borders, given both: (1, 1, H, W) float32."""
+    """For a metric that knows neither luma nor borders: both as its user writes them, by the formula."""
     inside = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
-    return lambda x, y: metric(color.luma(x[inside]), color.luma(y[inside]))
+
+    def y(rgb: Tensor) -> Tensor:
+        return (65.481 * rgb[:, 0:1] + 128.553 * rgb[:, 1:2] + 24.966 * rgb[:, 2:3] + 16) / 255
+
+    return lambda sr, hr: metric(y(sr[inside]), y(hr[inside]))
 
 
-def _skimage(metric: str, x: Any, y: Any) -> Any:
+def _skimage(metric: str, sr: Any, hr: Any) -> Any:
     from skimage.color import rgb2ycbcr
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-    x, y = (rgb2ycbcr(picture[BORDER:-BORDER, BORDER:-BORDER])[..., 0] for picture in (x, y))
+    sr, hr = (rgb2ycbcr(rgb[BORDER:-BORDER, BORDER:-BORDER])[..., 0] for rgb in (sr, hr))
     if metric == "psnr":
-        return peak_signal_noise_ratio(y, x, data_range=255)
+        return peak_signal_noise_ratio(hr, sr, data_range=255)
     window = {"gaussian_weights": True, "sigma": metrics.SSIM_SIGMA, "use_sample_covariance": False}
-    return structural_similarity(y, x, data_range=255, **window)
+    return structural_similarity(hr, sr, data_range=255, **window)
 
 
 def _psnr_float64(x: Tensor, y: Tensor) -> Tensor:
@@ -241,26 +261,15 @@ def starting(effort: Effort) -> Iterator[Row]:
     yield Row("start-up, beyond torch", f"import {START}", base)
 
 
-def find_peers() -> tuple[dict[str, ModuleType], list[str]]:
-    """The optional libraries that can be imported, and for the others their names and why."""
-    here, missing = {}, []
-    for name, module in OPTIONAL.items():
-        try:
-            here[name] = import_module(module)
-        except (ImportError, AttributeError) as error:  # AttributeError: an old library beside a new torch
-            missing.append(name if getattr(error, "name", "") == module.split(".")[0] else f"{name} ({error})")
-    return here, missing
-
-
 @contextmanager
 def _threads(n: int) -> Iterator[None]:
     """torch, and OpenCV where a peer has brought it, on n threads for a while."""
     setters = [(torch.set_num_threads, torch.get_num_threads())]
     if cv2 := sys.modules.get("cv2"):
         setters.append((cv2.setNumThreads, cv2.getNumThreads()))
-    for setter, _ in setters:
-        setter(n)
     try:
+        for setter, _ in setters:
+            setter(n)
         yield
     finally:
         for setter, before in setters:
@@ -270,15 +279,16 @@ def _threads(n: int) -> Iterator[None]:
 def table(rows: list[Row]) -> list[str]:
     """The rows as lines of text; an operation is named once."""
     lines = [_line("operation", "library", "ms", "faster", "floor", "error")]
-    for k, row in enumerate(rows):
-        first = k == 0 or rows[k - 1].operation != row.operation
-        lines += [""] if first else []
+    before = ""
+    for row in rows:
+        new, before = row.operation != before, row.operation
+        lines += [""] * new
+        spent = f"{row.milliseconds:.{2 if row.milliseconds < 10 else 0}f}"
         faster = "" if row.faster is None else f"{row.faster:.{2 if row.faster < 10 else 0}f}x"
         floor = "" if row.floor is None else f"{row.floor:.3g}x"
-        missed = row.floor is not None and (row.faster or 0) < row.floor
         error = "" if row.error is None else f"{row.error:.1e}"
-        spent = f"{row.milliseconds:.{2 if row.milliseconds < 10 else 0}f}"
-        lines.append(_line(row.operation if first else "", row.library, spent, faster, floor, error) + " !" * missed)
+        missed = row.floor is not None and row.faster is not None and row.faster < row.floor
+        lines.append(_line(row.operation * new, row.library, spent, faster, floor, error) + "  !" * missed)
     return lines
 
 
@@ -287,20 +297,15 @@ def _line(operation: str, library: str, *numbers: str) -> str:
 
 
 def _header(threads: int) -> list[str]:
+    cpu, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line for line in info.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
+        cpu = names[0].partition(":")[2].strip() if names else cpu
     return [
-        f"srlib {__version__} beside others: {_cpu()}, {threads} thread(s), torch {torch.__version__}",
+        f"srlib {__version__} beside others: {cpu}, {threads} thread(s) each, torch {torch.__version__}",
         "ms      median over rounds in which every library is called once, in turn",
         "faster  that library's time / srlib's: how many times faster srlib is",
         "floor   what `faster` must at least be on that line; ! where it is not reached",
         "error   largest difference from the exact result: for imresize srlib's own in float64, whose exactness",
         "        the tests prove; for psnr (dB) and ssim scikit-image's in float64",
     ]
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -45,7 +45,7 @@ def _sentence(error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="srlib", description="Image super-resolution: enlarge, measure, train.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_add_upscale, _add_evaluate, _add_train, _add_data, _add_bench):
+    for add in (_add_upscale, _add_evaluate, _add_train, _add_models, _add_publish, _add_data, _add_bench):
         add(commands)
     return parser
 
@@ -176,6 +176,30 @@ def _train(args: argparse.Namespace) -> None:
     )
     run = train(recipe, folder, options, resume=args.resume)
     print(f"{folder}: {run.step} steps in {run.seconds / 60:.1f} minutes, {run.terms['psnr']:.3f} dB")
+
+
+def _add_models(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser("models", help="the shipped models, and what they measured")
+    parser.set_defaults(run=_models)
+
+
+def _models(args: argparse.Namespace) -> None:
+    from srlib import zoo
+
+    print(zoo.table())
+
+
+def _add_publish(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser("publish", help="measure a finished run and make it a shipped model with a card")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="what `srlib train` wrote")
+    parser.add_argument("--name", required=True, help="the model's name, as in `srlib evaluate NAME`")
+    parser.set_defaults(run=_publish)
+
+
+def _publish(args: argparse.Namespace) -> None:
+    from srlib.runs import publish
+
+    print(publish(args.folder, args.name))
 
 
 def _add_data(commands: "argparse._SubParsersAction[_Parser]") -> None:

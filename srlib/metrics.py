@@ -4,6 +4,7 @@ Neither border nor luma has a default: the same pair of pictures differs by up t
 caller writes down which one is meant.
 """
 
+import math
 from functools import lru_cache
 
 import torch
@@ -26,8 +27,8 @@ def psnr(sr: Tensor, hr: Tensor, *, border: int, luma: bool) -> Tensor:
     difference = _crop(sr, border) - _crop(hr, border)
     if luma:
         difference = color.luma_difference(difference)
-    squared = difference.square().flatten(1).mean(1, dtype=torch.float64)
-    return -10 * torch.log10(squared)
+    norm = torch.linalg.vector_norm(difference.flatten(1), dim=1, dtype=torch.float64)
+    return -20 * torch.log10(norm / math.sqrt(difference[0].numel()))
 
 
 def ssim(sr: Tensor, hr: Tensor, *, border: int, luma: bool) -> Tensor:

@@ -88,7 +88,11 @@ def imresize(
         step = lambda y, dim, out: _round(_resize_side(y.double(), dim, out, scales[dim - 2], antialias, kernel))  # noqa: E731
     else:
         step = lambda y, dim, out: _resize_side(y, dim, out, scales[dim - 2], antialias, kernel)  # noqa: E731
-    first, second = ((2, height), (3, width)) if scales[0] <= scales[1] else ((3, width), (2, height))
+    sides = [(2, height), (3, width)]
+    # The smaller scale first, rows before columns on a tie: MATLAB's order. Where nothing is rounded between the
+    # passes the order is free, and enlarging is twice as fast if the pass that copies whole rows comes last.
+    columns_first = scales[1] < scales[0] or (scales[0] == scales[1] > 1 and x.dtype != torch.uint8)
+    first, second = reversed(sides) if columns_first else sides
     return step(step(x, *first), *second)
 
 

@@ -97,7 +97,7 @@ def summary(run: Run, options: Options, pictures: int, watched: str) -> dict[str
     """What a reader of the weights wants to know, as plain values."""
     return {
         "recipe": describe(run.recipe),
-        "start": options.weights or "the recipe's initialisation",
+        "start": _history(options.weights) if options.weights else "the recipe's initialisation",
         "pictures": pictures,
         "steps": run.step,
         "minutes": round(run.seconds / 60, 1),
@@ -106,6 +106,37 @@ def summary(run: Run, options: Options, pictures: int, watched: str) -> dict[str
         "torch": torch.__version__,
         "validation": {"set": watched, "convention": options.convention, "psnr": run.terms.get("psnr")},
     }
+
+
+def _history(weights: str) -> Any:
+    """The summary of the run that made the weights a run started from, else their name."""
+    beside = Path(weights).with_name(SUMMARY)
+    return json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else Path(weights).name
+
+
+def publish(folder: Path, name: str, *, sets: Sequence[str] = ("Set5", "Set14"), target: Path = zoo.FOLDER) -> Path:
+    """Turns a finished run into shipped weights: file, log and card side by side as NAME_xSCALE.
+
+    The card holds the run's summary and what the weights measure on the sets, by both conventions. Returns its path.
+    Raises ValueError if the run is not finished or a set is not here.
+    """
+    if not (folder / SUMMARY).is_file():
+        raise ValueError(f"{folder} holds no finished run: {SUMMARY} is missing")
+    network = zoo.load(folder / WEIGHTS)
+    model = network_model(network, name=name)
+    stem = target / f"{name}_x{model.scale}"
+    measured = {
+        convention: {r.name: r.mean()._asdict() for r in evaluation.evaluate(model, sets, convention=convention)}
+        for convention in evaluation.CONVENTIONS
+    }
+    told = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    log = stem.with_suffix(".csv")
+    data = f"{told['recipe']['data']}, {told['pictures']} pictures"
+    card = {"model": name, "parameters": model.parameters, "data": data, **told, "log": log.name, "measured": measured}
+    zoo.save(network, stem.with_suffix(".safetensors"), scale=model.scale)
+    write_text(log, (folder / LOG).read_text(encoding="utf-8"))
+    write_text(stem.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
+    return stem.with_suffix(".json")
 
 
 def device_name(device: torch.device) -> str:

@@ -37,6 +37,23 @@ def card(name: str, scale: int) -> dict[str, Any]:
     return json.loads(_shipped(name, scale).with_suffix(".json").read_text(encoding="utf-8"))
 
 
+def table() -> str:
+    """The shipped models as a Markdown table: parameters, and PSNR (dB) / SSIM as their cards measured them."""
+    rows = [(name, scale, card(name, scale)) for name in names() for scale in scales(name)]
+    columns = [
+        (name, convention)
+        for name in dict.fromkeys(n for _, _, c in rows for m in c["measured"].values() for n in m)
+        for convention in dict.fromkeys(k for _, _, c in rows for k in c["measured"])
+    ]
+    head = ["model", "scale", "parameters", *(f"{name} {convention}" for name, convention in columns)]
+    lines = [head, ["---"] * len(head)]
+    for name, scale, told in rows:
+        scores = [told["measured"][convention][set_name] for set_name, convention in columns]
+        figures = [f"{score['psnr']:.2f} / {score['ssim']:.4f}" for score in scores]
+        lines.append([name, f"x{scale}", f"{told['parameters']:,}", *figures])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def load(model: str | Path, *, scale: int | None = None) -> nn.Module:
     """A network with its weights: a shipped name and a scale, or a weights file.
 
@@ -77,10 +94,11 @@ def told_scale(path: Path) -> int | None:
 
 def save(model: nn.Module, path: Path, *, scale: int) -> None:
     """Writes a network's weights as safetensors, its scale in the metadata; whole or not at all."""
-    from safetensors.torch import save_file
+    import safetensors.torch
 
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    atomically(path, lambda part: save_file(state, part, metadata={"scale": str(scale)}))
+    data = safetensors.torch.save(state, metadata={"scale": str(scale)})
+    atomically(path, lambda part: part.write_bytes(data))
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

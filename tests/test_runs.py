@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from srlib import cli, image, runs, zoo
+from srlib import cli, evaluation, image, runs, zoo
+from srlib.inference import open_model
 from srlib.recipes import SRCNN_FAST
 
 
@@ -108,6 +109,8 @@ def test_start_takes_weights_over(pictures: Path, tmp_path: Path) -> None:
     before, after = _weights(tmp_path / "x3"), _weights(tmp_path / "x2")
     assert all(torch.allclose(before[key], after[key], atol=1e-9) for key in before)
     assert zoo.told_scale(tmp_path / "x2" / runs.WEIGHTS) == 2
+    earlier = json.loads((tmp_path / "x3" / runs.SUMMARY).read_text())
+    assert json.loads((tmp_path / "x2" / runs.SUMMARY).read_text())["start"] == earlier
 
 
 def test_folders_are_not_mixed_up(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,3 +122,17 @@ def test_folders_are_not_mixed_up(pictures: Path, tmp_path: Path, capsys: pytest
     assert "already holds a run" in capsys.readouterr().err
     assert cli.main(_command(pictures, out, "--steps", "9", "--resume", "--batch", "3")) == 2
     assert "batch was 1, is 3" in capsys.readouterr().err
+
+
+def test_publish_measures_what_it_ships(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="no finished run"):
+        runs.publish(tmp_path, "mine")
+    cli.main(_command(pictures, tmp_path / "run", "--steps", "2"))
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "shipped")
+    path = runs.publish(tmp_path / "run", "mine", sets=[str(pictures)], target=tmp_path / "shipped")
+    assert zoo.scales("mine") == [3]
+    card = zoo.card("mine", 3)
+    assert json.loads(path.read_text()) == card
+    [result] = evaluation.evaluate(open_model("mine", scale=3), [pictures], convention="y-of-rgb")
+    assert card["measured"]["y-of-rgb"]["pictures"]["psnr"] == result.mean().psnr
+    assert runs.read_log(path.with_name(card["log"]))[-1]["step"] == card["steps"] == 2

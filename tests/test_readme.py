@@ -1,0 +1,40 @@
+"""What the README says is so."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from course import cli as course_cli
+from srlib import cli, zoo
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_table_is_the_one_of_the_cards() -> None:
+    assert zoo.table() in README
+
+
+def test_commands_exist(capsys) -> None:  # type: ignore[no-untyped-def]
+    for program, main in (("srlib", cli.main), ("course", course_cli.main)):
+        for command in set(re.findall(rf"^(?:uv run )?{program} (\w+)", README, flags=re.M)):
+            try:
+                main([command, "--help"])
+            except SystemExit as stop:
+                assert stop.code == 0, f"{program} {command}"
+            assert command in capsys.readouterr().out
+
+
+def test_files_exist() -> None:
+    for name in re.findall(r"`([\w./-]+(?:/|\.txt|\.toml))`", README):
+        assert (ROOT / name).exists() or (ROOT / "course" / name).exists(), name
+    for link in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / link).exists(), link
+
+
+def test_constraints_name_every_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = {re.split("[<>=]", name)[0] for name in project["project"]["dependencies"]}
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), flags=re.M))
+    assert wanted <= pinned.keys()
+    assert "http" not in (ROOT / "constraints.txt").read_text(encoding="utf-8")
