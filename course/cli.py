@@ -1,6 +1,7 @@
 """The command `course`: list the lessons, open one in JupyterLab."""
 
 import argparse
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         return args.run(args)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"course: {error}", file=sys.stderr)
         return 2
 
@@ -40,7 +41,9 @@ def _start(args: argparse.Namespace) -> int:
     path = Path("notebooks") / lesson.notebook
     if not path.is_file():
         raise ValueError(f"{path} is not here: run this in the folder that holds `notebooks`")
-    return subprocess.call([sys.executable, "-m", "jupyter", "lab", str(path)])
+    server = subprocess.Popen([sys.executable, "-m", "jupyter", "lab", str(path)])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's: it asks, and ends its kernels
+    return server.wait()
 
 
 def _pictures(args: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ def first_picture(scale: int = 3) -> plots.Figure:
     lr = imresize(image.to_uint8(hr), scale=1 / scale)
     sr = {name: open_model(name, scale=scale)(lr) for name in ("nearest", "bicubic", "srcnn")}
     shown = {name: x if x.is_floating_point() else image.to_float(x) for name, x in sr.items()}
-    return plots.strip({**shown, "truth": hr}, box=(60, 165, 110, 110), border=scale)
+    return plots.strip({**shown, "truth": hr}, box=(70, 165, 110, 110), border=scale)
 
 
 def make(folder: Path = FOLDER) -> list[Path]:

@@ -1,5 +1,3 @@
 """Image super-resolution, complete and exact: resampling, metrics, data, networks, training, evaluation."""
 
-from importlib.metadata import version
-
-__version__ = version("srlib")
+__version__ = "0.1.0"

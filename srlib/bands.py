@@ -23,7 +23,7 @@ class Bands(NamedTuple):
 
     def to(self, like: Tensor) -> "Bands":
         """The same matrix in the dtype and on the device of `like`."""
-        return Bands(self.starts, tuple(block.to(like) for block in self.blocks))
+        return Bands(self.starts, tuple(block.to(like.dtype).to(like.device) for block in self.blocks))
 
 
 def cut(rows: Tensor, first: Tensor, inputs: int) -> Bands:

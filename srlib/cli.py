@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return args.run(args) or 0
     except (Stopped, KeyboardInterrupt) as stop:
-        print(f"srlib: {stop or 'interrupted'}", file=sys.stderr)
+        print(f"srlib: {str(stop) or 'interrupted'}", file=sys.stderr)
         return SIGNAL_EXIT
     except BrokenPipeError:
         return 0
@@ -54,10 +54,19 @@ _MODEL = "nearest, bicubic, a shipped name, or a weights file"
 
 
 def _positive(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
     return number
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 0 to 2**63 - 1")
+    return int(text)
 
 
 def _whole(text: str) -> int:
@@ -87,10 +96,18 @@ def _upscale(args: argparse.Namespace) -> None:
         if args.output.is_file():
             raise ValueError(f"{args.output} is a file, but {args.input} is a folder: name a folder for the results")
         pairs = [(path, args.output / path.name) for path in datasets.files(args.input)]
+        pairs = [
+            (source, target.with_suffix(".png") if target.suffix.lower() == ".webp" else target)
+            for source, target in pairs
+        ]
     if any(source.resolve() == target.resolve() for source, target in pairs):
         raise ValueError(f"{args.output} would overwrite the pictures it is made of: name another OUT")
+    for _, target in pairs:
+        image.format_of(target, bits=8, alpha=False)  # a wrong suffix is told before the work
     for source, target in _bar(pairs, "picture"):
-        done = upscale(image.read(source), model)
+        picture = image.read(source)
+        image.format_of(target, bits=picture.bits, alpha=picture.alpha is not None)
+        done = upscale(picture, model)
         rgb = done.rgb[:, :1] if done.grey else done.rgb
         image.write(target, rgb, alpha=done.alpha, bits=done.bits)
 
@@ -100,7 +117,7 @@ def _add_evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser.add_argument("model", metavar="MODEL", help=_MODEL)
     parser.add_argument("--set", nargs="+", default=["Set5"], metavar="SET", help="names of sets, or folders")
     parser.add_argument("--scale", type=_whole, help="2, 3 or 4 (default: the file's own, else 4)")
-    parser.add_argument("--convention", default="y-of-rgb", choices=("y-of-rgb", "y-only"), help="the protocol")
+    parser.add_argument("--convention", default="y-of-rgb", metavar="NAME", help="the protocol: y-of-rgb or y-only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     parser.set_defaults(run=_evaluate)
@@ -126,21 +143,25 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 def _add_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = commands.add_parser("train", help="train a network by a recipe")
-    parser.add_argument("recipe", metavar="RECIPE", help="srcnn, srcnn-paper")
+    parser.add_argument("recipe", metavar="RECIPE", help="such as srcnn; a wrong name lists them")
     parser.add_argument("--scale", type=_whole, help="2, 3 or 4 (default: the recipe's)")
     parser.add_argument("--data", nargs="+", metavar="SET", help="names of sets, or folders (default: the recipe's)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/RECIPE_xSCALE")
-    parser.add_argument("--minutes", type=_positive, help="budget in minutes; the learning rate ends annealed")
+    parser.add_argument(
+        "--minutes", type=_positive, help="budget in minutes; the learning rate ends annealed; kept by --resume"
+    )
     parser.add_argument("--steps", type=_whole, help="budget in steps (default: the recipe's)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--start", metavar="MODEL", help="a shipped name or weights file to start from")
     parser.add_argument("--batch", type=_whole, help="patches a step")
     parser.add_argument("--hr-crop", type=_whole, help="HR pixels a side of a patch")
     parser.add_argument("--learning-rate", type=_positive)
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed", type=_seed)
     parser.add_argument("--workers", type=int, default=0, help="processes that cut patches")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
-    parser.add_argument("--bf16", action="store_true", help="mixed precision, about twice as fast where supported")
+    parser.add_argument(
+        "--bf16", action="store_true", help="mixed precision, about twice as fast where supported; kept by --resume"
+    )
     parser.add_argument("--save-every", type=_whole, default=500, metavar="STEPS")
     parser.add_argument("--validate-every", type=_whole, default=2000, metavar="STEPS")
     parser.add_argument("--validation", metavar="SET", help="default: Set5 where it is there, else pictures/held-out")
@@ -255,7 +276,3 @@ def _bar(items: Iterable[_T], unit: str) -> Iterable[_T]:
     from tqdm import tqdm
 
     return tqdm(items, unit=unit, leave=False)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -21,6 +21,7 @@ from urllib.parse import quote
 from torch import Tensor
 
 from srlib.download import Job, extract, fetch_all, is_whole
+from srlib.image import ImageError, read_uint8
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 PARTS = {
@@ -104,8 +105,6 @@ def load(names: str | Path | Sequence[str | Path], *, quiet: bool = True) -> lis
     """All pictures of one or several sets or folders, decoded once: uint8 (3, H, W) each, in [0, 255]."""
     from tqdm import tqdm
 
-    from srlib.image import read_uint8
-
     several = [names] if isinstance(names, (str, Path)) else names
     paths = [path for name in several for path in files(name)]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -121,7 +120,7 @@ def get(*names: str, quiet: bool = False) -> None:
     """
     jobs: list[Job] = []
     archives: list[Job] = []
-    for part in (part for name in names for part in _parts(name) or _unknown(name)):
+    for part in dict.fromkeys(part for name in names for part in _parts(name) or _unknown(name)):
         if part in _DIV2K:
             name = f"{_DIV2K[part][0]}.zip"
             remote = manifest()["DIV2K"][name]
@@ -171,12 +170,11 @@ def status() -> list[SetStatus]:
 
 @dataclass(frozen=True)
 class Checked:
-    """One file as `check` found it; `size` is (width, height), and `problems` is empty for a good picture."""
+    """One file as `check` found it; `size` is (height, width), and `problems` is empty for a good picture."""
 
     path: Path
     bytes: int
     size: tuple[int, int] | None
-    mode: str
     problems: tuple[str, ...]
 
 
@@ -198,28 +196,24 @@ def check(name_or_folder: str | Path) -> list[Checked]:
 
 
 def _check_one(path: Path, first: dict[str, Path], sha256: str | None) -> Checked:
-    from PIL import Image
-
     if not path.is_file():
-        return Checked(path, 0, None, "", ("missing",))
+        return Checked(path, 0, None, ("missing",))
     content = path.read_bytes()
     if not content:
-        return Checked(path, 0, None, "", ("empty file",))
+        return Checked(path, 0, None, ("empty file",))
     digest, problems = hashlib.sha256(content).hexdigest(), []
     if sha256 not in (None, digest):
         problems.append("not the file of the set (SHA-256 differs)")
     if (same := first.setdefault(digest, path)) != path:
         problems.append(f"same as {same.name}")
-    size, mode = None, ""
+    size = None
     try:
-        with Image.open(path) as image:
-            size, mode = image.size, image.mode
-            image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        problems.append(f"corrupt: {error}")
+        _, *size = read_uint8(path).shape
+    except ImageError as error:
+        problems.append(f"corrupt: {str(error).removeprefix(f'{path}: ')}")
     if size and min(size) < SMALLEST:
         problems.append(f"smaller than {SMALLEST} pixels")
-    return Checked(path, len(content), size, mode, tuple(problems))
+    return Checked(path, len(content), (size[0], size[1]) if size else None, tuple(problems))
 
 
 def _check_writable(folder: Path) -> None:

@@ -4,6 +4,7 @@ y-of-rgb (EDSR, A2N, ESRGAN): pictures are RGB, LR and SR are 8-bit, luma is tak
 y-only (SRCNN, VDSR): the luma of HR is the picture; its LR is not rounded, SR is rounded once.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -62,11 +63,9 @@ def score(model: Model, picture: image.Picture, *, convention: str) -> Score:
     """Shrinks one picture, enlarges it with the model, and compares.
 
     The model is handed uint8 RGB in `y-of-rgb` and float luma in `y-only`. The papers' border of `scale` pixels is
-    left out. Raises ValueError for an unknown convention, a picture too small, or a model whose output has another
-    size.
+    left out. Raises KeyError for an unknown convention, ValueError for a picture too small or a model whose output has
+    another size.
     """
-    if convention not in CONVENTIONS:
-        raise ValueError(f"convention {convention!r} is not known: choose one of {', '.join(CONVENTIONS)}")
     scale = model.scale
     lr, hr, luma = CONVENTIONS[convention](picture, scale)
     begin = time.perf_counter()
@@ -94,24 +93,42 @@ def evaluate(
 ) -> list[Result]:
     """Scores the model on every picture of every named set or folder.
 
-    watch: wraps each list of files, for a progress bar. Raises ValueError as `score` and `datasets.files` do.
+    watch: wraps each list of files, for a progress bar. Raises ValueError for an unknown convention, two sets of one
+    name, and as `score` (naming the file) and `datasets.files` do.
     """
-    results = []
-    for name in names:
-        files = datasets.files(name)
-        images = {path.name: score(model, image.read(path), convention=convention) for path in watch(files)}
-        results.append(Result(str(name) if datasets.is_known(name) else Path(name).resolve().name, images))
-    return results
+    if convention not in CONVENTIONS:
+        raise ValueError(f"convention {convention!r} is not known: choose one of {', '.join(CONVENTIONS)}")
+    sets = [(str(n) if datasets.is_known(n) else Path(n).resolve().name, datasets.files(n)) for n in names]
+    if doubled := {title for title, _ in sets if [t for t, _ in sets].count(title) > 1}:
+        raise ValueError(f"two sets are called {', '.join(doubled)}: measure them one at a time")
+    return [
+        Result(title, {path.name: _score_file(model, path, convention) for path in watch(files)})
+        for title, files in sets
+    ]
+
+
+def _score_file(model: Model, path: Path, convention: str) -> Score:
+    picture = image.read(path)
+    try:
+        return score(model, picture, convention=convention)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def as_json(results: Iterable[Result], *, model: Model, convention: str) -> dict[str, Any]:
-    """The results as plain values: {"model", "scale", "convention", "sets": {name: {"psnr", "ssim", "images"}}}."""
+    """The results as plain values: {"model", "scale", "convention", "sets": {name: {"psnr", "ssim", "images"}}}.
+
+    JSON has no infinity: the PSNR of identical pictures, and a mean over it, is None.
+    """
     sets = {}
     for result in results:
-        mean = result.mean()
-        images = {name: s._asdict() for name, s in result.images.items()}
-        sets[result.name] = {**mean._asdict(), "images": images}
+        images = {name: _plain(s) for name, s in result.images.items()}
+        sets[result.name] = {**_plain(result.mean()), "images": images}
     return {"model": model.name, "scale": model.scale, "convention": convention, "sets": sets}
+
+
+def _plain(score: Score) -> dict[str, float | None]:
+    return {key: value if math.isfinite(value) else None for key, value in score._asdict().items()}
 
 
 def as_table(results: Iterable[Result]) -> str:

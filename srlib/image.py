@@ -117,14 +117,7 @@ def write(path: str | Path, rgb: Tensor, *, alpha: Tensor | None = None, bits: i
     Raises ValueError for what the file cannot hold; TypeError if not float; OSError if the disk refuses.
     """
     path = Path(path)
-    kind = _FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise ValueError(f"{path}: unknown suffix {path.suffix!r}: use one of {' '.join(_FORMATS)}")
-    if bits not in (8, 16):
-        raise ValueError(f"bits is {bits}: use 8 or 16")
-    if kind in ("JPEG", "BMP") and (bits == 16 or alpha is not None):
-        what = "16 bits" if bits == 16 else "alpha"
-        raise ValueError(f"{path}: {kind} cannot hold {what}: use .png or .tif")
+    kind = format_of(path, bits=bits, alpha=alpha is not None)
     if not 1 <= quality <= 100:
         raise ValueError(f"quality is {quality}: use 1..100")
     planes = [_plane(rgb, "rgb", (1, 3))]
@@ -138,6 +131,22 @@ def write(path: str | Path, rgb: Tensor, *, alpha: Tensor | None = None, bits: i
     steps = _quantise(x, 2**bits - 1).permute(1, 2, 0).contiguous().numpy()
     data = _encode(steps.astype(np.uint8 if bits == 8 else np.uint16), kind, quality)
     atomically(path, lambda part: part.write_bytes(data))
+
+
+def format_of(path: Path, *, bits: int, alpha: bool) -> str:
+    """The format that `write` will use for a path: PNG, JPEG, BMP or TIFF.
+
+    Raises ValueError for an unknown suffix, and for bits or alpha that the format cannot hold.
+    """
+    kind = _FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise ValueError(f"{path}: unknown suffix {path.suffix!r}: use one of {' '.join(_FORMATS)}")
+    if bits not in (8, 16):
+        raise ValueError(f"bits is {bits}: use 8 or 16")
+    if kind in ("JPEG", "BMP") and (bits == 16 or alpha):
+        what = "16 bits" if bits == 16 else "alpha"
+        raise ValueError(f"{path}: {kind} cannot hold {what}: use .png or .tif")
+    return kind
 
 
 def _quantise(x: Tensor, white: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from srlib import zoo
-from srlib.image import Picture, to_float
+from srlib.image import MAX_PIXELS, Picture, to_float
 from srlib.resize import KernelName, imresize
 
 Upscaler = Callable[[Tensor], Tensor]
@@ -38,6 +38,12 @@ class Model:
     run: Upscaler
 
     def __call__(self, lr: Tensor) -> Tensor:
+        """Raises ValueError if the result would be larger than a picture file may be, image.MAX_PIXELS."""
+        height, width = (side * self.scale for side in lr.shape[-2:])
+        if height * width > MAX_PIXELS:
+            raise ValueError(
+                f"scale {self.scale} makes {height} x {width} pixels, more than {MAX_PIXELS}: take a smaller one"
+            )
         return self.run(lr)
 
 
@@ -63,8 +69,8 @@ def checked(device: torch.device | str) -> torch.device:
     """The device, or ValueError with the way out if this machine does not have it."""
     try:
         found = torch.device(device)
-        torch.empty(1, device=found)
-    except (RuntimeError, AssertionError, ImportError) as error:
+        torch.zeros(1, device=found).item()
+    except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:
         raise ValueError(f"device {device!s} is not here: use cpu, or a torch build that sees your GPU") from error
     return found
 

@@ -23,7 +23,7 @@ def psnr(sr: Tensor, hr: Tensor, *, border: int, luma: bool) -> Tensor:
     out on every side (the papers: the scale). luma: compare Y of RGB (studio range) instead of all channels.
     Raises ValueError for shapes that differ, a border that leaves nothing, or luma of a one-channel picture.
     """
-    _check(sr, hr, border, luma, smallest=1)
+    sr, hr = _checked(sr, hr, border, luma, smallest=1)
     difference = _crop(sr, border) - _crop(hr, border)
     if luma:
         difference = color.luma_difference(difference)
@@ -39,7 +39,7 @@ def ssim(sr: Tensor, hr: Tensor, *, border: int, luma: bool) -> Tensor:
     Raises ValueError as psnr does, or if less than an 11 x 11 window is left.
     Source: Wang et al. 2004, IEEE TIP 13(4), eq. 13; Gaussian window 11 x 11, sigma 1.5, population covariance.
     """
-    _check(sr, hr, border, luma, smallest=SSIM_WINDOW)
+    sr, hr = _checked(sr, hr, border, luma, smallest=SSIM_WINDOW)
     x, y = _crop(sr, border), _crop(hr, border)
     if luma:
         x, y = color.luma(x), color.luma(y)
@@ -63,18 +63,19 @@ def ssim(sr: Tensor, hr: Tensor, *, border: int, luma: bool) -> Tensor:
 @lru_cache(maxsize=128)
 def _window(inputs: int, dtype: torch.dtype, device: torch.device) -> bands.Bands:
     """The Gaussian window along one side as a banded matrix (inputs - 10, inputs)."""
-    offset = torch.arange(SSIM_WINDOW, dtype=torch.float64) - SSIM_WINDOW // 2
-    row = torch.exp(-(offset**2) / (2 * SSIM_SIGMA**2))
-    first = torch.arange(inputs - SSIM_WINDOW + 1)
-    matrix = bands.cut((row / row.sum()).repeat(len(first), 1), first, inputs)
-    return matrix.to(torch.empty(0, dtype=dtype, device=device))
+    with torch.inference_mode(False):  # what is kept must serve training too
+        offset = torch.arange(SSIM_WINDOW, dtype=torch.float64) - SSIM_WINDOW // 2
+        row = torch.exp(-(offset**2) / (2 * SSIM_SIGMA**2))
+        first = torch.arange(inputs - SSIM_WINDOW + 1)
+        matrix = bands.cut((row / row.sum()).repeat(len(first), 1), first, inputs)
+        return matrix.to(torch.empty(0, dtype=dtype, device=device))
 
 
 def _crop(x: Tensor, border: int) -> Tensor:
     return x[..., border : x.shape[-2] - border, border : x.shape[-1] - border]
 
 
-def _check(sr: Tensor, hr: Tensor, border: int, luma: bool, smallest: int) -> None:
+def _checked(sr: Tensor, hr: Tensor, border: int, luma: bool, smallest: int) -> tuple[Tensor, Tensor]:
     if sr.shape != hr.shape or sr.ndim != 4:
         raise ValueError(
             f"sr is {tuple(sr.shape)} and hr is {tuple(hr.shape)}: both must be (B, C, H, W) of the same size; "
@@ -93,3 +94,5 @@ def _check(sr: Tensor, hr: Tensor, border: int, luma: bool, smallest: int) -> No
             f"border {border} leaves less than {smallest} x {smallest} of a {sr.shape[-2]} x {sr.shape[-1]} "
             "picture: take a smaller border or a larger picture"
         )
+    # MPS has no float64: pictures there are compared on the CPU.
+    return (sr.cpu(), hr.cpu()) if sr.device.type == "mps" else (sr, hr)

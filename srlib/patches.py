@@ -67,7 +67,8 @@ def batches(
     first: the number of the first batch, so that a resumed run goes on where the other one stopped.
     """
     numbers = range(first * batch, 1 << 32)
-    loader = DataLoader(patches, batch, sampler=numbers, num_workers=workers, drop_last=True)
+    own = torch.Generator()  # which the loader draws its workers' seeds from, instead of the global one
+    loader = DataLoader(patches, batch, sampler=numbers, num_workers=workers, drop_last=True, generator=own)
     return iter(loader)
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from srlib import metrics
+from srlib.image import to_uint8
 
 Figure = Any  # matplotlib.figure.Figure, imported only when something is drawn
 _BOX = "#e0242a"  # red
@@ -97,9 +97,9 @@ def _figures(picture: Tensor, truth: Tensor, border: int) -> str:
 
 
 def _show(axis: Any, picture: Tensor, title: str) -> None:
-    pixels = picture[0].detach().cpu().float().clamp(0, 1).permute(1, 2, 0)
+    pixels = picture[0].detach().cpu().permute(1, 2, 0)
     pixels = pixels.expand(-1, -1, 3) if pixels.shape[2] == 1 else pixels
-    axis.imshow((pixels * 255).round().to(torch.uint8).numpy(), interpolation="nearest")
+    axis.imshow(to_uint8(pixels).numpy(), interpolation="nearest")
     axis.set_title(title, fontsize=10)
     axis.set_axis_off()
 

@@ -84,10 +84,14 @@ def imresize(
     Raises ValueError for a wrong shape, an unknown kernel, or not exactly one of scale and size.
     """
     height, width, scales = _target(x, scale, size, kernel)
-    if x.dtype == torch.uint8:
-        step = lambda y, dim, out: _round(_resize_side(y.double(), dim, out, scales[dim - 2], antialias, kernel))  # noqa: E731
-    else:
-        step = lambda y, dim, out: _resize_side(y, dim, out, scales[dim - 2], antialias, kernel)  # noqa: E731
+    if x.dtype == torch.uint8 and x.device.type == "mps":  # which has no float64
+        return imresize(x.cpu(), scale=scale, size=size, antialias=antialias, kernel=kernel).to(x.device)
+
+    def step(y: Tensor, dim: int, outputs: int) -> Tensor:
+        if y.dtype == torch.uint8:
+            return _round(_resize_side(y.double(), dim, outputs, scales[dim - 2], antialias, kernel))
+        return _resize_side(y, dim, outputs, scales[dim - 2], antialias, kernel)
+
     sides = [(2, height), (3, width)]
     # The smaller scale first, rows before columns on a tie: MATLAB's order. Where nothing is rounded between the
     # passes the order is free, and enlarging is twice as fast if the pass that copies whole rows comes last.
@@ -115,13 +119,14 @@ def _bands(
     dtype: torch.dtype,
     device: torch.device,
 ) -> bands.Bands:
-    table, index = weights(inputs, outputs, scale, antialias=antialias, kernel=kernel)
-    first = index.min(1).values
-    taps = int((index.max(1).values - first).max()) + 1
-    first = first.clamp(max=inputs - taps)
-    folded = table.new_zeros(outputs, taps)  # mirrored pixels are the same pixels: their weights add up
-    folded.scatter_add_(1, index - first[:, None], table)
-    return bands.cut(folded, first, inputs).to(torch.empty(0, dtype=dtype, device=device))
+    with torch.inference_mode(False):  # what is kept must serve training too
+        table, index = weights(inputs, outputs, scale, antialias=antialias, kernel=kernel)
+        first = index.min(1).values
+        taps = int((index.max(1).values - first).max()) + 1
+        first = first.clamp(max=inputs - taps)
+        folded = table.new_zeros(outputs, taps)  # mirrored pixels are the same pixels: their weights add up
+        folded.scatter_add_(1, index - first[:, None], table)
+        return bands.cut(folded, first, inputs).to(torch.empty(0, dtype=dtype, device=device))
 
 
 def _target(

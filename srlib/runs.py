@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 
 from srlib import datasets, evaluation, training, zoo
 from srlib.files import atomically, write_text
-from srlib.inference import network_model
+from srlib.inference import checked, network_model
 from srlib.patches import Patches, batches
 from srlib.recipes import Recipe, describe
 from srlib.training import Hook, Run, every
@@ -52,25 +52,23 @@ def train(recipe: Recipe, folder: Path, options: Options, *, resume: bool = Fals
     Stopped after Ctrl-C or SIGTERM, with the checkpoint of the last whole step saved.
     """
     checkpoint = folder / CHECKPOINT
-    if checkpoint.exists() != resume:
-        raise ValueError(
-            f"{folder} holds no run to resume: leave --resume out to begin one"
-            if resume
-            else f"{folder} already holds a run: --resume goes on with it, or choose another --out"
-        )
+    _check(recipe, folder, options, resume)
     watched = options.validation or _watched()
-    pictures = datasets.load(recipe.data, quiet=quiet)
-    patches = Patches(pictures, scale=recipe.scale, hr_crop=recipe.hr_crop, seed=recipe.seed)
-    run = training.start(recipe, device=options.device, bf16=options.bf16)
-    if options.weights:
-        earlier = zoo.load(options.weights, scale=_scale_of(options.weights, recipe.scale))
-        run.generator.load_state_dict(earlier.state_dict())
+    datasets.files(watched)  # a wrong name is told now, not at the first validation
+    run = training.start(recipe, device=checked(options.device), bf16=options.bf16)
     if resume:
         training.load_checkpoint(run, checkpoint)
+        options = _resumed(options, run)
+    elif options.weights:
+        _begin_with(run, options.weights)
+    run.notes = {"steps": options.steps, "minutes": options.minutes, "weights": options.weights}
+    pictures = datasets.load(recipe.data, quiet=quiet)
+    patches = Patches(pictures, scale=recipe.scale, hr_crop=recipe.hr_crop, seed=recipe.seed)
     log = Log(folder / LOG, step=run.step, every=options.log_every)
+    measure = partial(validate, name=watched, convention=options.convention)
     with _progress(run, quiet) as show, _stopping() as stopping:
         hooks: list[Hook] = [
-            every(options.validate_every, partial(validate, name=watched, convention=options.convention)),
+            every(options.validate_every, measure),
             log,
             every(options.save_every, partial(training.save_checkpoint, path=checkpoint)),
             show,
@@ -79,9 +77,43 @@ def train(recipe: Recipe, folder: Path, options: Options, *, resume: bool = Fals
         source = batches(patches, batch=recipe.batch, first=run.step, workers=options.workers)
         steps = options.steps or (None if options.minutes else recipe.steps)
         training.fit(run, source, steps=steps, minutes=options.minutes, hooks=hooks)
+    if "psnr" not in run.terms:  # a run that was killed after its last step and before its weights
+        measure(run)
     zoo.save(run.generator, folder / WEIGHTS, scale=recipe.scale)
-    write_text(folder / SUMMARY, json.dumps(summary(run, options, len(patches.hr), watched), indent=1) + "\n")
+    write_text(folder / SUMMARY, json.dumps(summary(run, options, patches, watched), indent=1) + "\n")
     return run
+
+
+def _check(recipe: Recipe, folder: Path, options: Options, resume: bool) -> None:
+    if (folder / CHECKPOINT).exists() != resume:
+        raise ValueError(
+            f"{folder} holds no run to resume: leave --resume out to begin one"
+            if resume
+            else f"{folder} already holds a run: --resume goes on with it, or choose another --out"
+        )
+    if resume and options.weights:
+        raise ValueError(f"a resumed run goes on from its own weights, not from {options.weights}: leave --start out")
+    if recipe.hr_crop <= 2 * recipe.label_margin:
+        raise ValueError(
+            f"hr_crop {recipe.hr_crop} leaves nothing between label margins of {recipe.label_margin}: take a larger one"
+        )
+
+
+def _resumed(options: Options, run: Run) -> Options:
+    """The options of a run that goes on: its own budget unless a new one is given, its own precision and start."""
+    kept = run.notes
+    budget = {} if options.steps or options.minutes else {"steps": kept["steps"], "minutes": kept["minutes"]}
+    return replace(options, **budget, bf16=run.bf16, weights=kept["weights"])
+
+
+def _begin_with(run: Run, weights: str) -> None:
+    earlier = zoo.load(weights, scale=_scale_of(weights, run.recipe.scale))
+    try:
+        run.generator.load_state_dict(earlier.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            f"{weights} is another network than {run.recipe.name}'s: start from one of its kind"
+        ) from error
 
 
 def validate(run: Run, name: str, convention: str) -> None:
@@ -93,12 +125,13 @@ def validate(run: Run, name: str, convention: str) -> None:
     run.best = max(run.best, run.terms["psnr"])
 
 
-def summary(run: Run, options: Options, pictures: int, watched: str) -> dict[str, Any]:
-    """What a reader of the weights wants to know, as plain values."""
+def summary(run: Run, options: Options, patches: Patches, watched: str) -> dict[str, Any]:
+    """What a reader of the weights wants to know, as plain values; `start` nests the runs before this one."""
     return {
         "recipe": describe(run.recipe),
         "start": _history(options.weights) if options.weights else "the recipe's initialisation",
-        "pictures": pictures,
+        "pictures": len(patches.hr),
+        "pictures_too_small": patches.too_small,
         "steps": run.step,
         "minutes": round(run.seconds / 60, 1),
         "device": device_name(run.device),
@@ -131,12 +164,30 @@ def publish(folder: Path, name: str, *, sets: Sequence[str] = ("Set5", "Set14"),
     }
     told = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     log = stem.with_suffix(".csv")
-    data = f"{told['recipe']['data']}, {told['pictures']} pictures"
-    card = {"model": name, "parameters": model.parameters, "data": data, **told, "log": log.name, "measured": measured}
-    zoo.save(network, stem.with_suffix(".safetensors"), scale=model.scale)
+    stages = list(_stages(told))
+    card = {
+        "model": name,
+        "parameters": model.parameters,
+        "data": f"{told['recipe']['data']}, {told['pictures']} pictures",
+        "steps": sum(stage["steps"] for stage in stages),
+        "minutes": round(sum(stage["minutes"] for stage in stages), 1),
+        "device": told["device"],
+        "precision": told["precision"],
+        "log": log.name,  # of the last stage
+        "measured": measured,
+        "stages": stages,
+    }
     write_text(log, (folder / LOG).read_text(encoding="utf-8"))
     write_text(stem.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
+    zoo.save(network, stem.with_suffix(".safetensors"), scale=model.scale)  # last: the model is there with its card
     return stem.with_suffix(".json")
+
+
+def _stages(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The runs that led to some weights, the first one first."""
+    if isinstance(told["start"], dict):
+        yield from _stages(told["start"])
+    yield {**told, "start": "the stage before" if isinstance(told["start"], dict) else told["start"]}
 
 
 def device_name(device: torch.device) -> str:

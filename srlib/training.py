@@ -28,8 +28,9 @@ class Run:
     step: int = 0
     seconds: float = 0.0
     fraction: float = 0.0
-    terms: dict[str, float] = field(default_factory=dict)  # of the last step: loss, learning_rate
+    terms: dict[str, float] = field(default_factory=dict)  # of the last step: loss, learning_rate, psnr if measured
     best: float = float("-inf")  # dB, highest validation PSNR so far
+    notes: dict[str, Any] = field(default_factory=dict)  # plain values that the run's owner wants kept with it
 
 
 Step = Callable[[Run, Tensor, Tensor], dict[str, Tensor]]
@@ -145,7 +146,7 @@ def save_checkpoint(run: Run, path: Path) -> None:
         "generator": run.generator.state_dict(),
         "optimizer": run.optimizer.state_dict(),
         "rng": torch.get_rng_state(),
-        **{name: getattr(run, name) for name in _COUNTERS},
+        **{name: getattr(run, name) for name in _KEPT},
     }
     atomically(path, lambda part: torch.save(state, part))
 
@@ -169,9 +170,9 @@ def load_checkpoint(run: Run, path: Path) -> Run:
     run.generator.load_state_dict(state["generator"])
     run.optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["rng"].cpu())
-    for name in _COUNTERS:
+    for name in _KEPT:
         setattr(run, name, state[name])
     return run
 
 
-_COUNTERS = ("step", "seconds", "best")
+_KEPT = ("step", "seconds", "best", "terms", "bf16", "notes")

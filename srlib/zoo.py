@@ -48,8 +48,8 @@ def table() -> str:
     head = ["model", "scale", "parameters", *(f"{name} {convention}" for name, convention in columns)]
     lines = [head, ["---"] * len(head)]
     for name, scale, told in rows:
-        scores = [told["measured"][convention][set_name] for set_name, convention in columns]
-        figures = [f"{score['psnr']:.2f} / {score['ssim']:.4f}" for score in scores]
+        scores = [told["measured"].get(convention, {}).get(set_name) for set_name, convention in columns]
+        figures = [f"{score['psnr']:.2f} / {score['ssim']:.4f}" if score else "not run" for score in scores]
         lines.append([name, f"x{scale}", f"{told['parameters']:,}", *figures])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -147,6 +147,8 @@ def _all_shipped() -> list[tuple[str, int]]:
 
 def _shipped(name: str, scale: int) -> Path:
     path = FOLDER / f"{name}_x{scale}.safetensors"
+    if name not in names():
+        raise WeightsError(f"{name} is no shipped model: choose one of {', '.join(names())}")
     if not path.is_file():
         raise WeightsError(f"{name} is shipped for scales {_listed(scales(name))}, not {scale}")
     return path

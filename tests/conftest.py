@@ -1,6 +1,7 @@
 """What the tests share: pictures inside scikit-image, and which benchmark sets are here."""
 
-import os
+import socket
+from typing import Any
 
 import pytest
 import torch
@@ -41,7 +42,14 @@ def rng() -> torch.Generator:
 
 @pytest.fixture(autouse=True)
 def _no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that forgets its local server must fail at once instead of reaching for the network."""
+    """A test that reaches beyond this machine fails at once."""
+    connect = socket.socket.connect
+
+    def only_here(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test reached for the network: {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", only_here)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        if name in os.environ:
-            monkeypatch.delenv(name)
+        monkeypatch.delenv(name, raising=False)

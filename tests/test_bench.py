@@ -54,10 +54,11 @@ def test_compare_says_how_many_times_faster_we_are_and_how_far_from_exact(monkey
 
 def test_the_exact_operations_are_exact(small: tuple[str, list[Row]]) -> None:
     _, rows = small
-    exact = ("srlib", "srlib in float64", "torch float64")  # the last is the bench's own writing of the formula
-    errors = [row.error for row in rows if row.library in exact]
-    assert len(errors) == 4 + 2 * 3
-    assert all(error is not None and error < 1e-6 for error in errors)
+    ours = [row.error for row in rows if row.library.startswith("srlib") and row.error is not None]
+    assert len(ours) == 4 + 2 * 2  # imresize; psnr and ssim in float32 and float64
+    assert max(ours) < 1e-6
+    [plain] = [row for row in rows if row.operation.startswith("ssim") and row.library == "torch float64"]
+    assert plain.error is not None and plain.error < 1e-6  # the bench's own writing of the formula
     # F.interpolate is another filter at the border, scikit-image everywhere
     others = [row.error for row in rows if row.operation.startswith("imresize") and row.library != "srlib"]
     assert len(others) == 4 * 2
@@ -84,12 +85,11 @@ def test_a_missing_library_is_named(small: tuple[str, list[Row]]) -> None:
 
 
 def test_a_broken_library_is_named_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        bench, "OPTIONAL", {"json": ("json.nothing",), "math": ("math",), "nothing": ("nothing.at.all",)}
-    )
+    monkeypatch.setattr(bench, "OPTIONAL", {"json": ("json.nothing",), "math": ("math",), "nowhere": ("nowhere.at",)})
     here, missing = bench.find_peers()
     assert list(here) == ["math"]
-    assert missing == ["json (No module named 'json.nothing')", "nothing"]
+    assert missing[0].startswith("json (No module named 'json.nothing'")
+    assert missing[1:] == ["nowhere"]
 
 
 def test_threads_come_back() -> None:

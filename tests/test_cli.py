@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from torch import Tensor
 
 from srlib import cli, image
@@ -33,6 +34,22 @@ def test_upscale_a_file_and_a_folder(photo: Path, tmp_path: Path, coffee: Tensor
     assert grey.grey
 
 
+def test_a_folder_with_a_webp_becomes_png(photo: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (20, 20), (200, 100, 0)).save(photo.with_name("web.webp"), lossless=True)
+    assert cli.main(["upscale", str(photo.parent), str(tmp_path / "out"), "--model", "nearest", "--scale", "2"]) == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["photo.png", "web.png"]
+
+
+def test_what_a_format_cannot_hold_is_told_before_the_work(
+    photo: Path, tmp_path: Path, coffee: Tensor, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image.write(tmp_path / "clear.png", coffee[..., :9, :8], alpha=coffee[:, :1, :9, :8])
+    monkeypatch.setattr("srlib.inference.upscale", lambda *_: pytest.fail("it was enlarged"))
+    for source, target, why in (("clear.png", "o.jpg", "cannot hold alpha"), ("in/photo.png", "o", "unknown suffix")):
+        assert cli.main(["upscale", str(tmp_path / source), str(tmp_path / target), "--model", "bicubic"]) == 2
+        assert why in capsys.readouterr().err
+
+
 def test_evaluate_prints_and_writes_the_same_figures(
     photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,12 +73,21 @@ def test_evaluate_prints_and_writes_the_same_figures(
         (["upscale", "{photo}", "o.png", "--model", "bicubic", "--scale", "0"], "0 is no whole number above 0"),
         (["upscale", "{folder}", "{photo}", "--model", "bicubic"], "name a folder"),
         (["evaluate", "bicubic", "--set", "Set6"], "Set5, Set14, T91"),
-        (["evaluate", "bicubic", "--convention", "rgb"], "invalid choice: 'rgb'"),
+        (["evaluate", "bicubic", "--convention", "rgb"], "'rgb' is not known: choose one of y-of-rgb, y-only"),
         (["evaluate", "bicubic", "--set", "pictures", "--device", "cuda:99"], "device cuda:99 is not here"),
         (["train", "srgan9"], "choose one of srcnn, srcnn-paper"),
-        (["train", "srcnn", "--minutes", "-1"], "-1 is not above 0"),
+        (["train", "srcnn", "--minutes", "-1"], "-1 is no number above 0"),
         (["train", "srcnn", "--data", "{folder}", "--out", "{folder}/r", "--hr-crop", "48"], "none of the 1 pictures"),
         (["train", "srcnn", "--data", "{folder}", "--out", "{folder}/run", "--hr-crop", "32"], "take 30"),
+        (["train", "srcnn", "--seed", "-3"], "-3 is no whole number"),
+        (["train", "srcnn", "--minutes", "ten"], "ten is no number above 0"),
+        (
+            ["train", "srcnn", "--data", "{folder}", "--out", "{folder}/r", "--hr-crop", "12"],
+            "hr_crop 12 leaves nothing",
+        ),
+        (["train", "srcnn", "--device", "cuda:99"], "device cuda:99 is not here"),
+        (["train", "srcnn", "--validation", "Set6", "--data", "{folder}"], "Set5, Set14, T91"),
+        (["upscale", "{photo}", "o.png", "--model", "bicubic", "--scale", "900000"], "take a smaller one"),
         (["data", "get", "Set9"], "Set5, Set14, T91"),
         (["data", "check", "nowhere"], "nowhere"),
         (["paint"], "invalid choice: 'paint'"),
@@ -78,9 +104,10 @@ def test_every_error_is_one_sentence(
     except SystemExit as stop:  # argparse
         code = int(stop.code or 0)
     errors = capsys.readouterr().err.strip().splitlines()
+    said = [line for line in errors if not line.startswith(("\r", " 0%")) and "picture/s" not in line]  # no bars
     assert code == 2
-    assert says in errors[-1]
-    assert "Traceback" not in "".join(errors)
+    assert len(said) == 1
+    assert says in said[0]
     assert [p.name for p in photo.parent.iterdir()] == ["photo.png"]
 
 

@@ -1,10 +1,12 @@
 """The manifest and its command agree with what is in the tree."""
 
+import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from course import cli, manifest
+from course import cli, jupyter, manifest
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -35,10 +37,44 @@ def test_start_refuses_in_a_sentence(lesson: str, says: str, capsys: pytest.Capt
 
 def test_start_opens_the_notebook(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     called: list[list[str]] = []
-    monkeypatch.setattr(cli.subprocess, "call", lambda command: called.append(command) or 0)
+
+    class Server:
+        def __init__(self, command: list[str]) -> None:
+            called.append(command)
+
+        def wait(self) -> int:
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # Ctrl-C is the server's
+            return 0
+
+    monkeypatch.setattr(cli.subprocess, "Popen", Server)
+    before = signal.getsignal(signal.SIGINT)
     monkeypatch.chdir(NOTEBOOKS.parent)
     assert cli.main(["start", "3"]) == 0
-    assert called[0][1:] == ["-m", "jupyter", "lab", "notebooks/03_srcnn.ipynb"]
+    signal.signal(signal.SIGINT, before)
+    assert called[0][1:] == ["-m", "jupyter", "lab", str(Path("notebooks/03_srcnn.ipynb"))]
     monkeypatch.chdir(NOTEBOOKS)
     assert cli.main(["start"]) == 2
     assert "run this in the folder" in capsys.readouterr().err
+
+
+class _Server:
+    """What the extension touches of a Jupyter server."""
+
+    def __init__(self, folder: Path, url: str = "/lab") -> None:
+        self.root_dir, self.default_url, self.base_url = str(folder), url, "/"
+        self.web_app = SimpleNamespace(settings={"default_url": url})
+
+
+def test_jupyter_opens_at_the_first_lesson_only_here(tmp_path: Path) -> None:
+    first = "/lab/tree/notebooks/00_first_picture.ipynb"
+    cases = [
+        (NOTEBOOKS.parent, "/lab", first),
+        (tmp_path, "/lab", "/lab"),
+        (NOTEBOOKS.parent, "/lab/tree/x", "/lab/tree/x"),
+    ]
+    for folder, url, expected in cases:
+        server = _Server(folder, url)
+        jupyter._load_jupyter_server_extension(server)
+        assert server.default_url == server.web_app.settings["default_url"] == expected
+    [point] = jupyter._jupyter_server_extension_points()
+    assert point["module"] == jupyter.__name__

@@ -86,7 +86,27 @@ def test_model_of_another_scale_is_named(coffee: Tensor) -> None:
     with pytest.raises(ValueError, match="scale 4 asks for"):
         evaluation.score(wrong, _picture(coffee[..., :48, :48]), convention="y-of-rgb")
     with pytest.raises(ValueError, match="'y' is not known: choose one of y-of-rgb, y-only"):
-        evaluation.score(wrong, _picture(coffee), convention="y")
+        evaluation.evaluate(wrong, ["pictures"], convention="y")
+
+
+def test_two_sets_of_one_name_and_small_pictures_are_refused(tmp_path: Path, coffee: Tensor) -> None:
+    for folder in ("a/val", "b/val"):
+        image.write(tmp_path / folder / "x.png", coffee[..., :9, :9])
+    with pytest.raises(ValueError, match="two sets are called val"):
+        evaluation.evaluate(interpolator("bicubic", 2), [tmp_path / "a/val", tmp_path / "b/val"], convention="y-only")
+    with pytest.raises(ValueError, match=r"x\.png: border 2 leaves less than 11"):
+        evaluation.evaluate(interpolator("bicubic", 2), [tmp_path / "a/val"], convention="y-only")
+
+
+def test_json_of_identical_pictures_is_json() -> None:
+    result = evaluation.Result("s", {"a.png": evaluation.Score(float("inf"), 1.0, 0.1)})
+    told = evaluation.as_json([result], model=interpolator("bicubic", 2), convention="y-only")
+    assert json.loads(json.dumps(told, allow_nan=False))["sets"]["s"]["psnr"] is None
+
+
+def test_a_result_larger_than_a_file_may_be_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"scale 9000 makes 90000 x 90000 pixels"):
+        interpolator("bicubic", 9000)(torch.zeros(1, 3, 10, 10))
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -108,8 +128,7 @@ def test_strips_reach_exactly_as_far_as_the_halo(coffee: Tensor) -> None:
     network(lr)[0, 0, 3 * 15 : 3 * 16].sum().backward()
     assert lr.grad is not None
     rows = lr.grad[0, 0].abs().sum(1).nonzero().flatten().tolist()
-    assert 15 - min(rows) <= network.halo
-    assert max(rows) - 15 <= network.halo
+    assert 15 - min(rows) == max(rows) - 15 == network.halo
 
 
 def test_upscale_keeps_alpha_grey_and_bits(coffee: Tensor) -> None:

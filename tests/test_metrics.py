@@ -9,6 +9,8 @@ from torch import Tensor
 
 from srlib import color, metrics
 
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
 
 def _noisy(picture: Tensor, rng: torch.Generator, sigma: float = 0.05) -> Tensor:
     return (picture + sigma * torch.randn(picture.shape, generator=rng)).clamp(0, 1)
@@ -57,6 +59,21 @@ def test_batch_is_per_picture(coffee: Tensor, rng: torch.Generator) -> None:
         assert together.dtype == torch.float64
         assert together.tolist() == pytest.approx(one_by_one, abs=1e-7)
         assert one_by_one == sorted(one_by_one, reverse=True)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_gradients_after_use_without_them_on_every_device(rng: torch.Generator, device: str) -> None:
+    hr = torch.rand(1, 3, 31, 37, generator=rng).to(device)
+    sr = (hr + 0.1).clamp(0, 1)
+    with torch.inference_mode():
+        before = [metric(sr, hr, border=1, luma=True) for metric in (metrics.psnr, metrics.ssim)]
+    sr.requires_grad_()
+    for metric, value in zip((metrics.psnr, metrics.ssim), before, strict=True):
+        again = metric(sr, hr, border=1, luma=True)
+        assert torch.equal(again, value)
+        [gradient] = torch.autograd.grad(again.sum(), sr)
+        assert float(gradient.abs().sum()) > 0
+        assert float(gradient[..., 0, :].abs().sum()) == 0  # the border
 
 
 def test_identical_pictures(coffee: Tensor) -> None:

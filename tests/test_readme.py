@@ -38,3 +38,9 @@ def test_constraints_name_every_dependency() -> None:
     pinned = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), flags=re.M))
     assert wanted <= pinned.keys()
     assert "http" not in (ROOT / "constraints.txt").read_text(encoding="utf-8")
+
+
+def test_ci_runs_the_command_of_the_readme() -> None:
+    command = "pip install uv && uv run pytest"
+    assert command in README.splitlines()
+    assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()

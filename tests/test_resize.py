@@ -10,7 +10,8 @@ from torch import Tensor
 
 from srlib.resize import KERNELS, cubic, imresize, weights
 
-# MATLAB's imresize of 0..n*n-1, row by row. Source: the MATLAB outputs in the tests of ResizeRight-style ports.
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+# MATLAB's imresize of 0..n*n-1, row by row, as MATLAB prints it.
 GOLDEN = [
     (4, (3, 3), [[0.7505518764, 2.1004415011, 3.4503311258], [6.1501103753, 7.5, 8.8498896247],
                  [11.5496688742, 12.8995584989, 14.2494481236]]),
@@ -90,8 +91,9 @@ def test_uint8_rounds_half_up_after_each_pass_rows_first() -> None:
     picture = torch.tensor([[0, 1], [0, 0]], dtype=torch.uint8).view(1, 1, 2, 2)
     assert imresize(picture, scale=0.5, kernel="nearest").flatten().tolist() == [1]
     assert imresize(picture.mT.contiguous(), scale=0.5, kernel="nearest").flatten().tolist() == [1]
-    picture = torch.tensor([[0, 2], [0, 0]], dtype=torch.uint8).view(1, 1, 2, 2)  # 0, 1 -> 0.5 -> 1
-    assert imresize(picture, scale=0.5, kernel="nearest").dtype == torch.uint8
+    picture = torch.tensor([[0, 1], [1, 0], [0, 0], [0, 0]], dtype=torch.uint8).view(1, 1, 4, 2)
+    halved = imresize(picture, scale=0.5, kernel="nearest")  # 0.5 and 0.5 become 1 and 1: the mean of one rounding is 1
+    assert (halved.dtype, halved.flatten().tolist()) == (torch.uint8, [1, 0])
 
 
 def test_uint8_clips_the_overshoot_of_an_edge() -> None:
@@ -114,6 +116,24 @@ def test_half_precision_loses_only_its_own_digits(coffee: Tensor, dtype: torch.d
     out = imresize(small.to(dtype), scale=0.25)
     assert out.dtype == dtype
     assert (out.float() - imresize(small, scale=0.25)).abs().max() < 2 * torch.finfo(dtype).eps
+
+
+def test_gradients_after_use_without_them() -> None:
+    x = torch.rand(1, 1, 23, 29)
+    with torch.inference_mode():
+        imresize(x, scale=2)  # fills the cache of matrices
+    x.requires_grad_()
+    imresize(x, scale=2).sum().backward()
+    assert x.grad is not None
+    assert torch.allclose(x.grad.sum(), torch.tensor(4.0 * 23 * 29))  # every weight is used: rows sum to 1
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_same_on_every_device(coffee: Tensor, device: str) -> None:
+    for scale in (0.25, 3):
+        assert torch.allclose(imresize(coffee.to(device), scale=scale).cpu(), imresize(coffee, scale=scale), atol=1e-6)
+    eight = (coffee * 255).round().to(torch.uint8)
+    assert torch.equal(imresize(eight.to(device), scale=0.25).cpu(), imresize(eight, scale=0.25))
 
 
 def test_mixed_precision_leaves_it_exact(coffee: Tensor) -> None:

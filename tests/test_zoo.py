@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from srlib import zoo
+from srlib import runs, zoo
 from srlib.models import SRCNN
 
 
@@ -68,6 +68,11 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path, monkeypatch: pytest.Monke
         ({"state_dict": [1, 2]}, 3, "no state dict"),
         ({}, 3, "no state dict"),
         (_network().state_dict(), None, "does not say its scale.*--scale 3"),
+        (
+            nn.Sequential(nn.Conv2d(1, 4, (9, 7)), nn.Conv2d(4, 2, 1), nn.Conv2d(2, 1, 5)).state_dict(),
+            2,
+            "no network known",
+        ),
         (nn.Sequential(nn.Conv2d(1, 4, 9), nn.Conv2d(4, 2, 1), nn.Conv2d(5, 1, 5)).state_dict(), 2, "no network known"),
     ],
 )
@@ -93,11 +98,15 @@ def test_shipped_srcnn() -> None:
     assert zoo.scales("srcnn") == [2, 3, 4]
     with pytest.raises(zoo.WeightsError, match="srcnn is shipped for scales 2, 3, 4, not 8"):
         zoo.load("srcnn", scale=8)
+    with pytest.raises(zoo.WeightsError, match=r"foo is no shipped model: choose one of .*srcnn"):
+        zoo.card("foo", 3)
     with pytest.raises(zoo.WeightsError, match="shipped for scales 2, 3, 4: name one"):
         zoo.load("srcnn")
     for scale in (2, 3, 4):
         network = zoo.load("srcnn", scale=scale)
         card = zoo.card("srcnn", scale)
         assert card["parameters"] == sum(p.numel() for p in network.parameters())
-        assert card["recipe"]["scale"] == str(scale)
-        assert {"recipe", "data", "steps", "minutes", "device", "log", "measured"} <= card.keys()
+        assert card["stages"][-1]["recipe"]["scale"] == str(scale)
+        assert card["steps"] == sum(stage["steps"] for stage in card["stages"])
+        assert {"data", "minutes", "device", "log", "measured"} <= card.keys()
+        assert runs.read_log(zoo.FOLDER / card["log"])[-1]["step"] == card["stages"][-1]["steps"]

@@ -104,6 +104,8 @@ def from_state(state: Mapping[str, Tensor], scale: int | None) -> SRCNN | None:
 
 def _feed_each_other(first: Mapping[str, Tensor], second: Mapping[str, Tensor], third: Mapping[str, Tensor]) -> bool:
     a, b, c = (layer["weight"].shape for layer in (first, second, third))
+    if any(shape[2] != shape[3] or shape[2] % 2 == 0 for shape in (a, b, c)):
+        return False
     return a[0] == b[1] and b[0] == c[1] and a[1] == c[0] and a[1] in (1, 3) and a[-1] == 9
 
 
