@@ -104,7 +104,9 @@ def test_every_error_is_one_sentence(
     except SystemExit as stop:  # argparse
         code = int(stop.code or 0)
     errors = capsys.readouterr().err.strip().splitlines()
-    said = [line for line in errors if not line.startswith(("\r", " 0%")) and "picture/s" not in line]  # no bars
+    said = [
+        line for line in errors if line.strip() and not line.startswith(("\r", " 0%")) and "picture/s" not in line
+    ]  # no bars
     assert code == 2
     assert len(said) == 1
     assert says in said[0]

@@ -22,7 +22,7 @@ def test_lr_is_the_downscale_of_hr_where_hr_is_known(coffee: Tensor) -> None:
         lr, hr = patches[number]
         inside = (..., slice(3, -3), slice(3, -3))  # a patch's own downscale lacks neighbours at its edge
         difference = (imresize(hr[None], scale=0.25)[0].int() - lr.int())[inside].abs()
-        assert difference.max() <= 2  # a turned picture is rounded in the other order
+        assert difference.max() <= 4  # a turned picture is rounded and clipped in the other order
         assert difference.float().mean() < 0.3
 
 

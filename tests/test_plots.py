@@ -11,7 +11,7 @@ from srlib import metrics, plots
 
 
 def test_strip_shows_the_box_and_the_metrics(coffee: Tensor, tmp_path: Path) -> None:
-    worse = (coffee + 0.1).clamp(0, 1)
+    worse = (coffee + 0.11).clamp(0, 1)
     figure = plots.strip({"brighter": worse, "truth": coffee}, box=(50, 60, 30, 40), border=4)
     whole, first, last = figure.axes
     assert np.array_equal(
