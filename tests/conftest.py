@@ -1,5 +1,6 @@
 """What the tests share: pictures inside scikit-image, and which benchmark sets are here."""
 
+import importlib.util
 import socket
 from typing import Any
 
@@ -20,6 +21,8 @@ def _here(name: str) -> bool:
 
 BENCHMARKS = [name for name in ("Set5", "Set14") if _here(name)]
 collect_ignore = [] if len(BENCHMARKS) == 2 else ["test_benchmarks.py"]
+if importlib.util.find_spec("hatchling") is None:
+    collect_ignore.append("test_wheel.py")
 
 
 def pytest_report_header() -> str:
