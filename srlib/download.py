@@ -25,6 +25,8 @@ from io import FileIO
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from srlib.files import atomically
+
 CHUNK = 1 << 18
 BACK_OFF = 0.5  # seconds before the first retry; doubled for each further one
 MAX_RATIO = 20  # archives of pictures hardly shrink: more than this is a bomb
@@ -368,14 +370,8 @@ def _is_unpacked(info: zipfile.ZipInfo, target: Path) -> bool:
 
 
 def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
-    part = target.with_name(target.name + ".part")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    def write(part: Path) -> None:
         with archive.open(info) as source, part.open("wb") as file:
             shutil.copyfileobj(source, file, CHUNK)  # zipfile checks the CRC at the end
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+
+    atomically(target, write)
