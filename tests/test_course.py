@@ -1,14 +1,21 @@
 """The manifest and its command agree with what is in the tree."""
 
+import ast
+import re
+import shutil
 import signal
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from course import cli, jupyter, manifest
+import course
+from course import cli, judge, jupyter, manifest, syllabus, workbook
+from course.checks import EXERCISES
+from course.verdict import record
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = ROOT / "notebooks"
 
 
 def test_twelve_lessons_in_order() -> None:
@@ -16,10 +23,51 @@ def test_twelve_lessons_in_order() -> None:
     assert all(0 < lesson.minutes[0] <= lesson.minutes[1] for lesson in manifest.lessons())
 
 
-def test_notebooks_are_those_of_the_manifest() -> None:
-    named = {lesson.notebook for lesson in manifest.lessons() if lesson.notebook}
-    assert {path.name for path in NOTEBOOKS.glob("*.ipynb")} == named
-    assert all(lesson.notebook.startswith(lesson.id) for lesson in manifest.lessons() if lesson.notebook)
+def test_ids_follow_from_the_lessons() -> None:
+    known = set()
+    for lesson in manifest.lessons():
+        assert lesson.notebook is None or lesson.notebook.startswith(f"{lesson.id}_")
+        assert lesson.file is None or lesson.file.startswith(f"ex{lesson.id}_")
+        assert set(lesson.needs) <= {x.id for x in manifest.lessons() if x.id < lesson.id}
+        assert [task.id for task in lesson.tasks] == [f"{lesson.id}.{k}" for k in range(1, len(lesson.tasks) + 1)]
+        assert list(lesson.predictions) == [f"{lesson.id}-p{k}" for k in range(1, len(lesson.predictions) + 1)]
+        for task in lesson.tasks:
+            assert set(task.uses) <= known, "an exercise builds on earlier ones only"
+            assert 1 <= task.level <= 3 and task.points > 0 and task.minutes > 0
+            known.add(task.id)
+        assert sum(task.minutes for task in lesson.tasks) < lesson.minutes[1]
+    assert known == set(EXERCISES)
+
+
+def test_a_lessons_checks_know_no_later_lesson() -> None:
+    for lesson in manifest.lessons():
+        if lesson.file:
+            path = Path(course.__file__).parent / "checks" / f"ch{lesson.id}.py"
+            names = [n.module or "" for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+            later = [name for name in names if name.startswith("course.checks.ch") and name[-2:] > lesson.id]
+            assert not later, f"{path.name} needs {later}"
+
+
+def test_a_lessons_checks_pass_without_the_later_files(tmp_path: Path) -> None:
+    for lesson in [lesson for lesson in manifest.lessons() if lesson.file]:
+        shutil.copy(ROOT / "solutions" / str(lesson.file), tmp_path)
+        for task in lesson.tasks:
+            verdict = judge.judge(task.id, folder=tmp_path)
+            assert verdict.state == "pass", verdict.text()
+
+
+def test_syllabus_is_made_from_the_manifest() -> None:
+    kept = syllabus.PATH.read_text(encoding="utf-8")
+    assert kept == syllabus.text(), "`course make syllabus` writes it anew"
+    for lesson in manifest.lessons():
+        assert f"| {lesson.id} | {lesson.title} | {lesson.minutes[0]}-{lesson.minutes[1]} |" in kept
+        assert ("not written yet" in next(x for x in kept.splitlines() if x.startswith(f"| {lesson.id} |"))) == (
+            lesson.notebook is None
+        )
+    laid = [int(part) for part in re.findall(r"\((\d+) minutes\)", kept)]
+    assert sum(laid) == sum(sum(lesson.minutes) // 2 for lesson in manifest.lessons())
+    shares = [float(part) for part in re.findall(r"\| ([\d.]+) % \|", kept)]
+    assert abs(sum(shares) - 100) < 0.2
 
 
 def test_list_says_what_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,8 +83,11 @@ def test_start_refuses_in_a_sentence(lesson: str, says: str, capsys: pytest.Capt
     assert says in capsys.readouterr().err
 
 
-def test_start_opens_the_notebook(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_start_opens_the_notebook(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     called: list[list[str]] = []
+    monkeypatch.setenv(workbook.ENVIRONMENT, str(tmp_path))
 
     class Server:
         def __init__(self, command: list[str]) -> None:
@@ -49,8 +100,14 @@ def test_start_opens_the_notebook(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setattr(cli.subprocess, "Popen", Server)
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.chdir(NOTEBOOKS.parent)
-    assert cli.main(["start", "3"]) == 0
+    assert cli.main(["start", "3"]) == cli.main(["start"]) == cli.main(["start"]) == 0
+    shutil.copy(ROOT / "solutions" / "ex01_resampling.py", tmp_path)
+    for task in manifest.find("01").tasks:
+        record(judge.judge(task.id, folder=tmp_path), tmp_path)
+    assert cli.main(["start"]) == 0
     signal.signal(signal.SIGINT, before)
+    opened = [Path(command[-1]).name[:2] for command in called]
+    assert opened == ["03", "00", "01", "02"]  # the one named, the first one, and then what is not finished
     assert called[0][1:] == ["-m", "jupyter", "lab", str(Path("notebooks/03_srcnn.ipynb"))]
     monkeypatch.chdir(NOTEBOOKS)
     assert cli.main(["start"]) == 2

@@ -4,7 +4,10 @@ import re
 import tomllib
 from pathlib import Path
 
+from answers import changed, solution
 from course import cli as course_cli
+from course.judge import judge
+from course.manifest import find
 from srlib import cli, zoo
 
 ROOT = Path(__file__).parents[1]
@@ -44,3 +47,11 @@ def test_ci_runs_the_command_of_the_readme() -> None:
     command = "pip install uv && uv run pytest"
     assert command in README.splitlines()
     assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_message_is_what_that_mistake_is_told(tmp_path: Path) -> None:
+    lesson = find("02")
+    pooled = "mse = (sr - hr).square().mean()\nreturn -10 * torch.log10(mse).expand(len(sr))"
+    (tmp_path / str(lesson.file)).write_text(changed(solution(lesson), "02.1", {"body": pooled}, "here"))
+    told = judge("02.1", folder=tmp_path, seed=7).text().replace(tmp_path.as_posix(), "course/exercises")
+    assert f"```\n{told}\n```" in README

@@ -1,0 +1,89 @@
+"""Running a student's code with care: a time limit, a lid on its prints, torch's global settings put back."""
+
+import contextlib
+import ctypes
+import io
+import threading
+from collections.abc import Iterator
+
+import torch
+
+PRINTED_LINES = 1000  # more than that from one exercise is a print left in a loop
+PRINTED_SHOWN = 20
+
+
+class TimedOut(BaseException):
+    """The time limit was reached. Not an Exception, so that `except Exception` in a loop does not swallow it."""
+
+
+class Spam(BaseException):
+    """More lines were printed than anybody reads."""
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raises TimedOut inside the block once it has run for so long, at the next Python instruction of this thread."""
+    thread, over, lock = threading.get_ident(), threading.Event(), threading.Lock()
+
+    def watch() -> None:
+        wait = seconds
+        while not over.wait(wait):
+            with lock:
+                if not over.is_set():
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(TimedOut))
+            wait = 0.5  # once more, for code that caught it
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        with lock:
+            over.set()
+
+
+class Printed(io.TextIOBase):
+    """Takes what is printed: keeps the first lines, counts all, raises Spam when there are too many."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.kept = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if self.lines < PRINTED_SHOWN and len(self.kept) < 4000:
+            self.kept += text[:4000]
+        self.lines += text.count("\n")
+        if self.lines > PRINTED_LINES:
+            raise Spam
+        return len(text)
+
+    def shown(self) -> str:
+        """The first lines, and how many there were in all."""
+        first = self.kept.splitlines()[:PRINTED_SHOWN]
+        return "\n".join([*first, f"... {self.lines} lines in all"] if self.lines > len(first) else first)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[Printed]:
+    """Collects prints; puts torch's random state, gradient mode, default dtype and thread count back afterwards.
+
+    Inside there is one thread: the pictures of checks are so small that a second one costs more than it gives.
+    """
+    grad, dtype, threads, random = (
+        torch.is_grad_enabled(),
+        torch.get_default_dtype(),
+        torch.get_num_threads(),
+        torch.get_rng_state(),
+    )
+    printed = Printed()
+    torch.set_num_threads(1)
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            yield printed
+    finally:
+        torch.set_grad_enabled(grad)
+        torch.set_default_dtype(dtype)
+        torch.set_rng_state(random)
+        torch.set_num_threads(threads)

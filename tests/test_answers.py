@@ -1,0 +1,60 @@
+"""The checks are checked: every wrong answer of the catalogue fails with its own cause, every right one passes."""
+
+from pathlib import Path
+
+import pytest
+
+from answers import LESSONS, Answer, catalogue, solution
+from course import stubs
+from course.checks import EXERCISES
+from course.judge import judge
+from course.verdict import Verdict
+
+MUTANTS, VARIANTS = catalogue("mutants"), catalogue("variants")
+SEEDS = (1, 2)
+
+
+def _judged(answer: Answer, folder: Path, seed: int) -> Verdict:
+    (folder / str(answer.lesson.file)).write_text(answer.text, encoding="utf-8")
+    return judge(answer.task, folder=folder, seed=seed)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
+def test_wrong_answers_are_told_their_cause(mutant: Answer, tmp_path: Path) -> None:
+    for seed in SEEDS:
+        verdict = _judged(mutant, tmp_path, seed)
+        assert verdict.state == "fail", f"{mutant} was not caught"
+        assert mutant.cause in verdict.cause, verdict.text()
+        assert len(verdict.text().splitlines()) <= 6
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_other_right_answers_pass(variant: Answer, tmp_path: Path) -> None:
+    for seed in SEEDS:
+        verdict = _judged(variant, tmp_path, seed)
+        assert verdict.state == "pass", verdict.text()
+
+
+@pytest.mark.parametrize("task", sorted(EXERCISES))
+def test_solutions_pass_with_every_seed_and_stubs_are_unsolved(task: str, tmp_path: Path) -> None:
+    lesson = next(lesson for lesson in LESSONS if task.startswith(lesson.id))
+    path = tmp_path / str(lesson.file)
+    path.write_text(solution(lesson), encoding="utf-8")
+    for seed in range(20):
+        verdict = judge(task, folder=tmp_path, seed=seed)
+        assert verdict.state == "pass", verdict.text()
+    path.write_text(stubs.cut(solution(lesson)), encoding="utf-8")
+    assert judge(task, folder=tmp_path, seed=0).state == "todo"
+
+
+def test_catalogue_is_large_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    checks = sum(len(exercise.checks) for exercise in EXERCISES.values())
+    for task in EXERCISES:
+        causes = [m.cause for m in MUTANTS if m.task == task]
+        assert len(set(causes)) >= 4 and all(causes), f"{task} has {len(set(causes))} causes"
+        assert sum(v.task == task for v in VARIANTS) >= 2, task
+    with capsys.disabled():
+        print(
+            f"\n{len(EXERCISES)} exercises, {checks} checks, {len(MUTANTS)} wrong answers, {len(VARIANTS)} right ones"
+        )
+    assert len(EXERCISES) >= 16 and checks >= 60 and len(MUTANTS) >= 80

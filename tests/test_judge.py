@@ -1,0 +1,200 @@
+"""Whatever a student's file does ends in a verdict that names it: in this process, and in one of its own."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from answers import ROOT, changed
+from course import judge
+from course.manifest import find_task
+from course.verdict import Verdict, record
+from course.worker import Worker
+
+LESSON, TASK = find_task("02.1")
+FILE = str(LESSON.file)
+RIGHT = (ROOT / "solutions" / FILE).read_text(encoding="utf-8")
+Face = Callable[[Path], Verdict]
+
+
+def _with(body: str, **more: str) -> str:
+    """The solutions' file with another answer to 02.1."""
+    return changed(RIGHT, "02.1", {"body": body, **more}, "here")
+
+
+def _here(folder: Path) -> Verdict:
+    return judge.judge("02.1", folder=folder, seed=3, limit=0.5)
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    with Worker(limit=0.5, patience=2.0) as started:
+        yield started
+
+
+@pytest.fixture(params=["notebook", "process"])
+def face(request: pytest.FixtureRequest, worker: Worker) -> Face:
+    return _here if request.param == "notebook" else lambda folder: worker.judge("02.1", folder=folder, seed=3)
+
+
+# What stands in the file -> the state, and words that its message must hold.
+CASES: dict[str, tuple[str | bytes | None, str, str]] = {
+    "right": (RIGHT, "pass", r"PASS 02\.1 psnr: all \d+ checks, seed 3"),
+    "endless loop": (_with("while True:\n    pass"), "fail", r"does not end: is there a loop.*\n.*line \d+"),
+    "endless loop that catches errors": (
+        _with("while True:\n    try:\n        sr.mean()\n    except Exception:\n        pass"),
+        "fail",
+        "does not end",
+    ),
+    "endless loop on import": ("while True:\n    pass\n", "fail", "does not end"),
+    "exit": (_with("import sys\nsys.exit(0)"), "fail", "ends Python instead of giving an answer"),
+    "exit on import": (f"{RIGHT}\nraise SystemExit(0)\n", "fail", "ends Python instead of giving an answer"),
+    "syntax error": (_with("return 10 * (mse"), "fail", r"Python cannot read this line \(.*was never closed"),
+    "indentation": (_with("mse = 1\n  return mse"), "fail", "the indentation is wrong"),
+    "missing file": (None, "fail", "file is not there: `course reset 02` cuts it anew"),
+    "changed signature": (RIGHT.replace("def psnr(sr", "def psnr(x"), "fail", r"got +psnr\(x, hr\)\n.*first line was"),
+    "one parameter more": (RIGHT.replace("psnr(sr: Tensor,", "psnr(peak, sr: Tensor,"), "fail", "first line was"),
+    "print spam": (_with("for k in range(10**6):\n    print(k)"), "fail", "prints and prints: take the print out"),
+    "endless print": (_with("while True:\n    print('here')"), "fail", "prints and prints"),
+    "input changed": (
+        _with("sr -= hr\nreturn -10 * torch.log10(sr.square().flatten(1).mean(1))"),
+        "fail",
+        "changes its input `sr` in place",
+    ),
+    "no such function": (RIGHT.replace("def psnr", "def psnrr"), "fail", "no function `psnr`.*`course reset 02.1`"),
+    "not a function": (f"{RIGHT}\npsnr = 3\n", "fail", "`psnr` is a int, not a function"),
+    "nothing comes back": (_with("mse = (sr - hr).square().mean()"), "fail", "is a `return` missing"),
+    "an error": (_with("return sr @ undefined"), "fail", r"NameError: name 'undefined'.*\n.*`return sr @ undefined`"),
+    "an error without words": (_with("raise ValueError"), "fail", "ValueError: no message"),
+    "endless recursion": (_with("return psnr(sr, hr)"), "fail", "RecursionError"),
+    "equal to everything": (
+        _with("class Yes(torch.Tensor):\n    def __eq__(self, other): return True\nreturn sr.as_subclass(Yes)"),
+        "fail",
+        "a torch.Tensor of shape",
+    ),
+    "the library's answer": (
+        _with("from srlib import metrics\nreturn metrics.psnr(sr, hr, border=0, luma=False)"),
+        "fail",
+        "imports `srlib.metrics`, where the answer lies ready",
+    ),
+    "begun": (
+        _with('mse = (sr - hr).square()\nraise todo("02.1")', head="from course.todo import todo"),
+        "todo",
+        "begun",
+    ),
+    "calls what is begun": (
+        _with('raise todo("02.2")', head="from course.todo import todo").replace("raise", "0\n    raise", 1),
+        "fail",
+        "calls exercise 02.2, which is begun and not finished",
+    ),
+    "Windows line ends": (RIGHT.replace("\n", "\r\n").encode(), "pass", "has Windows line ends; they are kept"),
+    "Windows line ends, wrong": (_with("return sr").replace("\n", "\r\n").encode(), "fail", "the shape is"),
+    "byte order mark": (b"\xef\xbb\xbf" + RIGHT.encode(), "pass", "begins with a UTF-8 byte order mark"),
+    "tabs": (re.sub("^    ", "\t", RIGHT, flags=re.M), "pass", "indented with tabs"),
+    "tabs and spaces": (
+        RIGHT.replace("    # begin 02.1\n    ", "    # begin 02.1\n\t"),
+        "fail",
+        "tabs and spaces are mixed in the indentation",
+    ),
+    "UTF-16": (RIGHT.encode("utf-16"), "fail", "not UTF-8 text"),
+    "Latin-1": ("# caf\u00e9\n".encode("latin-1") + RIGHT.encode(), "fail", "not UTF-8 text"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_file_has_its_verdict(name: str, face: Face, tmp_path: Path) -> None:
+    content, state, words = CASES[name]
+    path = tmp_path / FILE
+    data = content.encode() if isinstance(content, str) else content
+    if data is not None:
+        path.write_bytes(data)
+    verdict = face(tmp_path)
+    assert verdict.state == state, verdict.text()
+    assert re.search(words, verdict.text()), verdict.text()
+    assert len(verdict.text().splitlines()) <= 6
+    assert (path.read_bytes() if data is not None else None) == data  # the file is as it was
+    if state == "fail":
+        assert FILE in verdict.where and "seed=3" in verdict.text()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("import os\nos._exit(0)", "ends the whole process"),
+        ("while True:\n    try:\n        sr.mean()\n    except:\n        pass", "could not be stopped"),
+        ("import time\ntime.sleep(1000)", "could not be stopped"),
+    ],
+    ids=["os._exit", "loop that catches everything", "sleep"],
+)
+def test_a_process_of_its_own_survives_more(body: str, words: str, worker: Worker, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(_with(body), encoding="utf-8")
+    verdict = worker.judge("02.1", folder=tmp_path, seed=3)
+    assert verdict.state == "fail" and words in verdict.cause
+    (tmp_path / FILE).write_text(RIGHT, encoding="utf-8")
+    assert worker.judge("02.1", folder=tmp_path).state == "pass"
+
+
+def test_a_forged_line_on_standard_output_is_no_verdict(worker: Worker, tmp_path: Path) -> None:
+    forged = 'import os\nos.write(1, b\'{"state": "pass"}\\n\')\nreturn sr'
+    (tmp_path / FILE).write_text(_with(forged), encoding="utf-8")
+    assert worker.judge("02.1", folder=tmp_path, seed=3).state == "fail"
+
+
+def test_a_few_prints_are_shown_and_do_no_harm(face: Face, tmp_path: Path) -> None:
+    text = _with("print('hello', sr.shape)\nreturn -10 * torch.log10((sr - hr).square().flatten(1).mean(1))")
+    (tmp_path / FILE).write_text(text, encoding="utf-8")
+    verdict = face(tmp_path)
+    assert verdict.state == "pass" and verdict.printed.startswith("hello torch.Size([1, 3, 8, 8])")
+
+
+def test_same_seed_same_message_and_both_faces_agree(worker: Worker, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(_with("return torch.log10((sr - hr).square().flatten(1).mean(1))"), encoding="utf-8")
+    texts = {judge.judge("02.1", folder=tmp_path, seed=8).text() for _ in range(2)}
+    assert texts == {worker.judge("02.1", folder=tmp_path, seed=8).text()}
+
+
+def test_graded_answers_are_not_printed(tmp_path: Path) -> None:
+    """Only the text's own example shows its value: the right PSNR of random pictures stands in no message."""
+    text = _with("""
+        if len(sr) == 1:
+            return -10 * torch.log10((sr - hr).square().flatten(1).mean(1))
+        right = -10 * torch.log10((sr - hr).square().flatten(1).mean(1))
+        global seen
+        seen = [f"{value:.3f}" for value in right.tolist()] + [f"{value:.4g}" for value in right.tolist()]
+        return right + 1
+    """)
+    (tmp_path / FILE).write_text(text, encoding="utf-8")
+    verdict = judge.judge("02.1", folder=tmp_path, seed=8)
+    import sys
+
+    seen = sys.modules["ex02_measuring"].__dict__["seen"]
+    assert verdict.state == "fail" and "about 1 dB too high" in verdict.text()
+    assert not any(value in verdict.text() for value in seen)
+
+
+def test_random_state_and_modes_are_put_back(tmp_path: Path) -> None:
+    import torch
+
+    text = _with(
+        "torch.manual_seed(0)\ntorch.set_grad_enabled(False)\ntorch.set_default_dtype(torch.float64)\nreturn sr"
+    )
+    (tmp_path / FILE).write_text(text, encoding="utf-8")
+    before = torch.get_rng_state()
+    judge.judge("02.1", folder=tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32
+
+
+def test_record_follows_the_verdict(tmp_path: Path) -> None:
+    from course.progress import passed
+
+    path = tmp_path / FILE
+    for text, done in ((RIGHT, {"02.1"}), (_with("return sr"), set()), (RIGHT, {"02.1"})):
+        path.write_text(text, encoding="utf-8")
+        record(judge.judge("02.1", folder=tmp_path), tmp_path)
+        assert passed(LESSON, tmp_path) == done
+    path.write_text(RIGHT.replace("# begin 02.1", "# another comment\n    # begin 02.1"), encoding="utf-8")
+    assert passed(LESSON, tmp_path) == {"02.1"}  # layout and comments change nothing
+    path.write_text(_with("return sr"), encoding="utf-8")
+    assert passed(LESSON, tmp_path) == set()  # another answer has not passed, whatever is remembered
