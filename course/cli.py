@@ -74,7 +74,8 @@ def _start(args: argparse.Namespace) -> int:
         raise ValueError(f"{path} is not here: run this in the folder that holds `notebooks`")
     with contextlib.suppress(OSError):  # a course on a read-only disk opens all the same
         records.keep(folder, "started", lesson.id, {})
-    server = subprocess.Popen([sys.executable, "-m", "jupyter", "lab", str(path)])
+    # Of itself JupyterLab takes the notebook's folder as its root, where the exercises and pictures are out of reach.
+    server = subprocess.Popen([sys.executable, "-m", "jupyter", "lab", str(path), f"--ServerApp.root_dir={Path.cwd()}"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's: it asks, and ends its kernels
     return server.wait()
 

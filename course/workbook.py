@@ -42,9 +42,9 @@ def folder() -> Path:
 
 
 def shown(path: Path) -> str:
-    """A path as a person at this prompt would type it."""
+    """A path as it is named in messages: from the course's own folder, wherever the kernel or the prompt stands."""
     try:
-        return path.resolve().relative_to(Path.cwd()).as_posix()
+        return path.resolve().relative_to(Path(__file__).resolve().parents[1]).as_posix()
     except ValueError:
         return str(path)
 

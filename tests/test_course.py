@@ -106,9 +106,10 @@ def test_start_opens_the_notebook(
         record(judge.judge(task.id, folder=tmp_path), tmp_path)
     assert cli.main(["start"]) == 0
     signal.signal(signal.SIGINT, before)
-    opened = [Path(command[-1]).name[:2] for command in called]
+    opened = [Path(command[4]).name[:2] for command in called]
     assert opened == ["03", "00", "01", "02"]  # the one named, the first one, and then what is not finished
-    assert called[0][1:] == ["-m", "jupyter", "lab", str(Path("notebooks/03_srcnn.ipynb"))]
+    notebook, root = str(Path("notebooks/03_srcnn.ipynb")), f"--ServerApp.root_dir={ROOT}"
+    assert called[0][1:] == ["-m", "jupyter", "lab", notebook, root]
     monkeypatch.chdir(NOTEBOOKS)
     assert cli.main(["start"]) == 2
     assert "run this in the folder" in capsys.readouterr().err
