@@ -92,7 +92,7 @@ def compare(
     raise Wrong(
         cause or symptom(got, expected, within),
         expected=f"{what}: {describe(expected)}{unit}" if public else what,
-        got=f"{describe(got)}{unit}{'' if public else _off(got, expected, unit)}",
+        got=f"{describe(got)}{'' if got is None else unit}{'' if public else _off(got, expected, unit)}",
         pictures=_compared(got, expected) if pictures else None,
     )
 
@@ -234,7 +234,7 @@ def _symptom_of_values(got: Tensor, expected: Tensor, within: float) -> str:
     if not bool(expected.isfinite().all()):
         return "where the answer is infinite, another value came"
     if _close(got, -expected, within):
-        return "the sign is turned round"
+        return "the sign is wrong"
     biggest = int(expected.abs().argmax())
     size, peak = float(expected.flatten()[biggest]), float(got.flatten()[biggest])
     if expected.numel() > 1 and size and peak and _close(got, expected * (peak / size), max(within, 1e-6 * abs(peak))):

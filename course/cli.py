@@ -90,11 +90,9 @@ def _check(args: argparse.Namespace) -> int:
     with Worker() as worker:
         for _, task in tasks:
             verdict = worker.judge(task.id, folder=folder, seed=args.seed)
-            record(verdict, folder)
             states[task.id] = verdict.state
-            if verdict.printed:
-                print(verdict.printed)
-            print(verdict.text())
+            lines = (verdict.printed, verdict.text(), record(verdict, folder))
+            print("\n".join(line for line in lines if line))
     print()
     for lesson in dict.fromkeys(lesson for lesson, _ in tasks):
         print(progress.bar(lesson, {t.id: states[t.id] for t in lesson.tasks if t.id in states}))

@@ -30,7 +30,7 @@ def examine() -> list[tuple[str, Finding]]:
             found.append((name, look()))
         except Exception as error:
             first = (str(error) or "no message").splitlines()[0][:100]
-            found.append((name, Finding(f"{type(error).__name__}: {first}", "uv sync")))
+            found.append((name, Finding(f"{type(error).__name__}: {first}", _install())))
     return found
 
 
@@ -44,8 +44,12 @@ def report(findings: list[tuple[str, Finding]]) -> str:
 
 
 def _python() -> Finding:
-    text = f"{sys.version.split()[0]}, {sys.executable}"
-    return Finding(text, "" if sys.version_info >= (3, 11) else "uv python install 3.12 && uv sync")
+    return Finding(f"{sys.version.split()[0]}, {sys.executable}")
+
+
+def _install(more: str = "") -> str:
+    """The command that sets the environment up again, by uv where it is."""
+    return f"uv sync {more}".strip() if shutil.which("uv") else "pip install --force-reinstall -c constraints.txt -e ."
 
 
 def _torch() -> Finding:
@@ -54,7 +58,7 @@ def _torch() -> Finding:
 
     good = bool((torch.ones(2, 2) @ torch.ones(2, 2)).sum() == 8)
     text = f"{torch.__version__}, torchvision {torchvision.__version__}, {torch.get_num_threads()} threads"
-    return Finding(text, "" if good else "uv sync --reinstall-package torch")
+    return Finding(text, "" if good else _install("--reinstall-package torch"))
 
 
 def _device() -> Finding:
@@ -88,14 +92,17 @@ def _free_memory() -> float | None:
 def _disk() -> Finding:
     folder = workbook.folder()
     free = shutil.disk_usage(folder if folder.is_dir() else Path.cwd()).free
-    return Finding(f"{free / 2**30:.1f} GiB free", "" if free >= LEAST_DISK else "uv cache clean")
+    return Finding(
+        f"{free / 2**30:.1f} GiB free",
+        "" if free >= LEAST_DISK else "uv cache clean" if shutil.which("uv") else "pip cache purge",
+    )
 
 
 def _kernel() -> Finding:
     from jupyter_client.kernelspec import KernelSpecManager
 
     versions = f"jupyterlab {importlib.metadata.version('jupyterlab')}"
-    repair = "uv run python -m ipykernel install --sys-prefix"
+    repair = f'"{sys.executable}" -m ipykernel install --sys-prefix'
     specs = KernelSpecManager().get_all_specs()
     if "python3" not in specs:
         return Finding(f"{versions}; there is no kernel called python3", repair)
@@ -148,7 +155,11 @@ def _writing() -> Finding:
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError as error:
-        command = f'icacls "{folder}" /grant "%USERNAME%":F' if os.name == "nt" else f'sudo chown -R "$USER" "{folder}"'
+        command = (
+            f'icacls "{folder}" /grant "${{env:USERNAME}}:F"'
+            if os.name == "nt"
+            else f'sudo chown -R "$USER" "{folder}"'
+        )
         return Finding(f"{workbook.shown(folder)} cannot be written to ({error.strerror})", command)
     return Finding(f"{workbook.shown(folder)} can be written to")
 

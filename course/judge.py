@@ -3,7 +3,6 @@
 import ast
 import inspect
 import secrets
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,18 +18,24 @@ from course.todo import NotSolved
 from course.verdict import LIMIT, Verdict
 
 
-def judge(task_id: str, *, folder: Path, seed: int | None = None, limit: float = LIMIT) -> Verdict:
+def judge(
+    task_id: str,
+    *,
+    folder: Path,
+    seed: int | None = None,
+    limit: float = LIMIT,
+    before_each: Callable[[], None] = lambda: None,
+) -> Verdict:
     """Runs an exercise's checks on the student's file in this folder, in this process.
 
-    seed: of the random inputs, drawn if it is not given. limit: seconds for each check. Raises ValueError for an
-    unknown exercise; whatever the student's code does ends in a verdict.
+    seed: of the random inputs, drawn if it is not given. limit: seconds for each check. before_each: called before each
+    check. Raises ValueError for an unknown exercise; whatever the student's code does ends in a verdict.
     """
     lesson, task = find_task(task_id)
     seed = secrets.randbelow(10_000) if seed is None else seed
     verdict = Verdict(task.id, task.name, "fail", seed, check="your file can be used")
     path = folder / str(lesson.file)
     verdict.where = workbook.shown(path)
-    begin = time.perf_counter()
     try:
         source = workbook.read(path)
     except workbook.Unreadable as error:
@@ -39,21 +44,21 @@ def judge(task_id: str, *, folder: Path, seed: int | None = None, limit: float =
         return verdict
     verdict.remarks = workbook.remarks(source)
     with undisturbed() as printed:
-        _Run(verdict, source, EXERCISES[task.id], lesson, task, limit).run()
+        _Run(verdict, source, EXERCISES[task.id], lesson, task, limit, before_each).run()
     verdict.printed = printed.shown()
-    verdict.milliseconds = 1000 * (time.perf_counter() - begin)
     return verdict
 
 
 def prepared(source: workbook.Source, lesson: Lesson, task: Task) -> Callable[..., Any]:
-    """Runs a student's file and gives its answer to one exercise; stubs of the others are filled by the references.
+    """Runs a student's file and gives its answer to one exercise; stubs that it builds on are filled by the references.
 
     Raises Wrong if there is no such function, and whatever the file raises.
     """
     module = workbook.load(source)
+    lent = builds_on(lesson, task)
     for other in lesson.tasks:
         node = source.node(other.name)
-        if other.id != task.id and node is not None and workbook.is_stub(node):
+        if other.id in lent and node is not None and workbook.is_stub(node):
             module.__dict__[other.name] = EXERCISES[other.id].reference
     answer = module.__dict__.get(task.name)
     if answer is None:
@@ -66,6 +71,12 @@ def prepared(source: workbook.Source, lesson: Lesson, task: Task) -> Callable[..
     return answer
 
 
+def builds_on(lesson: Lesson, task: Task) -> set[str]:
+    """The exercises of the same lesson that an exercise uses, and those that they use."""
+    found = {x.id for x in lesson.tasks if x.id in task.uses}
+    return found.union(*(builds_on(lesson, x) for x in lesson.tasks if x.id in found))
+
+
 @dataclass
 class _Run:
     verdict: Verdict
@@ -74,6 +85,7 @@ class _Run:
     lesson: Lesson
     task: Task
     limit: float
+    before_each: Callable[[], None]
 
     def run(self) -> None:
         verdict = self.verdict
@@ -91,6 +103,7 @@ class _Run:
         if answer is None:
             return
         for number, check in enumerate(self.exercise.checks):
+            self.before_each()
             verdict.check = (check.__doc__ or check.__name__).strip().splitlines()[0].rstrip(".")
             case = Case(verdict.seed, number, self.exercise.reference)
 
@@ -103,8 +116,7 @@ class _Run:
                 return
             verdict.checks += 1
         verdict.state, verdict.check, verdict.expected, verdict.got, verdict.cause = "pass", "", "", "", ""
-        names = {task.name for task in self.lesson.tasks}
-        verdict.fingerprint = workbook.fingerprint(self.source, self.task.name, names)
+        verdict.fingerprint = workbook.fingerprint(self.source, self.task.name)
 
     def _load(self) -> Any:
         answer = prepared(self.source, self.lesson, self.task)
@@ -125,7 +137,7 @@ class _Run:
                 verdict.state = "todo"
                 verdict.cause = f"begun, but `raise todo` is still reached in {verdict.where}"
             else:
-                verdict.cause = f"it calls exercise {error.exercise}, which is begun and not finished: finish it first"
+                verdict.cause = f"it calls exercise {error.exercise}, which is not finished: do that first"
         except TimedOut as error:
             self._blame(error)
             verdict.got = f"no answer within {self.limit:g} s"
@@ -155,7 +167,7 @@ class _Run:
         for other in self.lesson.tasks:
             if other.id in self.task.uses and other.name in called:
                 twin = Verdict(other.id, other.name, "fail", self.verdict.seed)
-                _Run(twin, self.source, EXERCISES[other.id], self.lesson, other, self.limit).run()
+                _Run(twin, self.source, EXERCISES[other.id], self.lesson, other, self.limit, self.before_each).run()
                 if twin.state == "fail":
                     self.verdict.cause = f"it calls {other.name}, and {other.id} fails its own checks: mend that first"
                     return

@@ -18,7 +18,7 @@ class Used:
 
     def __init__(self, task_id: str) -> None:
         lesson, self.task = find_task(task_id)
-        self._reference = EXERCISES[task_id].reference
+        self._reference = EXERCISES[self.task.id].reference
         self._own: Callable[..., Any] | None = None
         self.origin = "reference"
         folder = workbook.folder()
@@ -30,9 +30,8 @@ class Used:
         if node is not None and workbook.is_stub(node):
             return
         self._own = judge.prepared(source, lesson, self.task)
-        passed = records.recall(folder, "passed", task_id) or {}
-        names = {task.name for task in lesson.tasks}
-        same = passed.get("fingerprint") == workbook.fingerprint(source, self.task.name, names)
+        passed = records.recall(folder, "passed", self.task.id) or {}
+        same = passed.get("fingerprint") == workbook.fingerprint(source, self.task.name)
         self.origin = "yours" if same else "unchecked"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -70,17 +69,15 @@ def check(task_id: str, *, seed: int | None = None) -> None:
         print(result.printed)
         print("(the lines above were printed by your code)")
     print(result.text())
-    try:
-        verdict.record(result, folder)
-    except OSError as error:
-        print(f"  this is not remembered: {error}")
+    if not_kept := verdict.record(result, folder):
+        print(not_kept)
     if result.pictures:
         from IPython.display import display
 
         from srlib import plots
 
         display(plots.row(result.pictures, width=9))
-    if result.state == "pass" and (following := progress.following(task_id, folder)):
+    if result.state == "pass" and (following := progress.following(result.id, folder)):
         print(f"  next: {following}")
 
 
@@ -100,7 +97,11 @@ def predict(prediction_id: str, guess: object = ...) -> None:
         return
     if not isinstance(guess, (int, float, str)):
         raise ValueError(f"{prediction_id}: a guess is a number or a string, not a {type(guess).__name__}")
-    records.keep(workbook.folder(), "predictions", prediction_id, {"guess": guess})
+    try:
+        records.keep(workbook.folder(), "predictions", prediction_id, {"guess": guess})
+    except OSError as error:
+        print(f"{prediction_id}: your guess {guess!r} is not remembered: {error}")
+        return
     print(f"{prediction_id}: your guess {guess!r} is kept")
 
 
@@ -138,7 +139,7 @@ def sign(figure: Any, *used: Used) -> Any:
     return figure
 
 
-_WORDS = {"yours": "yours", "unchecked": "yours, unchecked", "reference": "reference (srlib)"}
+_WORDS = {"yours": "yours", "unchecked": "yours, unchecked", "reference": "reference"}
 
 
 def _known(prediction_id: str) -> None:

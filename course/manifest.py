@@ -67,10 +67,12 @@ def find(lesson_id: str) -> Lesson:
 
 
 def find_task(task_id: str) -> tuple[Lesson, Task]:
-    """The exercise with this number, and its lesson. Raises ValueError naming the known ones."""
+    """The exercise with this number ("2.1" is 02.1), and its lesson. Raises ValueError naming the known ones."""
+    number, _, rest = task_id.partition(".")
+    wanted = f"{number.zfill(2)}.{rest}"
     for lesson in lessons():
         for task in lesson.tasks:
-            if task.id == task_id:
+            if task.id == wanted:
                 return lesson, task
     known = ", ".join(task.id for lesson in lessons() for task in lesson.tasks)
     raise ValueError(f"exercise {task_id!r} is not known: choose one of {known}")
@@ -83,7 +85,7 @@ def chosen(numbers: list[str]) -> list[tuple[Lesson, Task]]:
     found: list[tuple[Lesson, Task]] = []
     for number in numbers:
         if "." in number:
-            found.append(find_task(number if number[1] != "." else f"0{number}"))
+            found.append(find_task(number))
             continue
         lesson = find(number)
         if not lesson.tasks:

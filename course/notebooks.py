@@ -1,6 +1,7 @@
 """The notebooks as they are kept: what must hold of each, the repair, and the pictures of 'what you should see'."""
 
 import base64
+import hashlib
 import io
 import json
 import os
@@ -18,7 +19,8 @@ from srlib.files import atomically, write_text
 FOLDER = Path(__file__).parents[1] / "notebooks"
 PICTURES = Path(__file__).with_name("pictures")
 TAGS = {"picture", "gpu"}  # saved by `course make pictures`; left out of the tests where there is no CUDA device
-WIDTH = 1000  # pixels of a kept picture
+WIDTH = 1000  # pixels of a kept picture; a figure of 10 inches has them
+SOURCE = "notebook code"  # the name of a text in the PNG
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _HEX = re.compile(r"[0-9a-f]{8}([0-9a-f-]{28})?")
 
@@ -53,9 +55,13 @@ def badly_built(notebook: Notebook, lesson: Lesson) -> list[str]:
         found.append("no cell asserts anything")
     if re.search(r"^\s*(!|%pip|%conda)", code, flags=re.M):
         found.append("a cell runs a shell command")
+    if outside := _minutes_of_headings(prose, lesson):
+        found.append(outside)
     for task in lesson.tasks:
+        heading = f"Exercise {task.id} · {task.title} · {task.minutes} minutes"
+        if heading not in prose:
+            found.append(f"there is no `{heading}`")
         found += _counted(code, rf'^check\("{re.escape(task.id)}"\)', f'check("{task.id}")')
-        found += _counted(prose, rf"Exercise {re.escape(task.id)}\b", f"Exercise {task.id}", least=1)
     for name in lesson.predictions:
         for call in ("predict", "outcome"):
             found += _counted(code, rf'\b{call}\("{re.escape(name)}"', f'{call}("{name}", ...)')
@@ -129,7 +135,8 @@ def draw(chosen: Iterable[Lesson]) -> list[Path]:
                 client.execute(env={**os.environ, workbook.ENVIRONMENT: folder})
             except CellExecutionError as error:
                 raise ValueError(f"{lesson.notebook} does not run with the solutions: {error}") from error
-            made += [_save(cell, picture_of(lesson, cell)) for cell in _tagged(notebook)]
+            kept = read(FOLDER / lesson.notebook)
+            made += [_save(c, picture_of(lesson, c), source_of(kept, c["id"])) for c in _tagged(notebook)]
     return made
 
 
@@ -138,8 +145,8 @@ def picture_of(lesson: Lesson, cell: Any) -> Path:
     return PICTURES / f"{lesson.id}_{cell['id']}.png"
 
 
-def _save(cell: Any, path: Path) -> Path:
-    from PIL import Image
+def _save(cell: Any, path: Path, source: str) -> Path:
+    from PIL import Image, PngImagePlugin
 
     images = [o["data"]["image/png"] for o in cell["outputs"] if "image/png" in o.get("data", {})]
     if not images:
@@ -147,9 +154,21 @@ def _save(cell: Any, path: Path) -> Path:
     picture = Image.open(io.BytesIO(base64.b64decode(images[-1]))).convert("RGB")
     if picture.width > WIDTH:
         picture = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
-    small = picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
-    atomically(path, lambda part: small.save(part, format="PNG", optimize=True))
+    text = PngImagePlugin.PngInfo()
+    text.add_text(SOURCE, source)
+    atomically(path, lambda part: picture.save(part, format="PNG", optimize=True, pnginfo=text))
     return path
+
+
+def source_of(notebook: Notebook, cell_id: str) -> str:
+    """A hash of the code down to a cell: kept in its picture, so that an older picture can be told."""
+    code = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            code.append(_source(cell))
+        if cell["id"] == cell_id:
+            break
+    return hashlib.sha256("\n".join(code).encode()).hexdigest()
 
 
 def _paths(chosen: Iterable[Lesson]) -> Iterator[Path]:
@@ -160,11 +179,17 @@ def _tagged(notebook: Notebook) -> list[Any]:
     return [cell for cell in notebook["cells"] if "picture" in cell["metadata"].get("tags", ())]
 
 
-def _counted(text: str, pattern: str, name: str, least: int | None = None) -> list[str]:
-    """A finding unless the pattern stands there once (or at least so often)."""
+def _counted(text: str, pattern: str, name: str) -> list[str]:
+    """A finding unless the pattern stands there once."""
     count = len(re.findall(pattern, text, flags=re.M))
-    good = count == 1 if least is None else count >= least
-    return [] if good else [f"{name} stands there {count} times"]
+    return [] if count == 1 else [f"{name} stands there {count} times"]
+
+
+def _minutes_of_headings(prose: str, lesson: Lesson) -> str:
+    """A finding unless the minutes of the sections (level two) sum to what the manifest says."""
+    total = sum(int(minutes) for minutes in re.findall(r"^## .*?(\d+) minutes?\b", prose, flags=re.M))
+    low, high = lesson.minutes
+    return "" if low <= total <= high else f"the sections' minutes sum to {total}, the manifest says {low} to {high}"
 
 
 def _source(cell: Any) -> str:

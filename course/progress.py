@@ -15,11 +15,10 @@ def passed(lesson: Lesson, folder: Path) -> set[str]:
         source = workbook.read(folder / str(lesson.file))
     except workbook.Unreadable:
         return set()
-    names = {task.name for task in lesson.tasks}
     done = set()
     for task in lesson.tasks:
         kept = records.recall(folder, "passed", task.id) or {}
-        if kept.get("fingerprint") == workbook.fingerprint(source, task.name, names):
+        if kept.get("fingerprint") == workbook.fingerprint(source, task.name):
             done.add(task.id)
     return done
 

@@ -10,8 +10,8 @@ MEETING = 90  # minutes, in the timetable
 
 _HEAD = """# The course
 
-Twelve lessons climb the ladder of super-resolution: SRCNN, SRResNet, A2N, SRGAN, ESRGAN, Real-ESRGAN. Each has a
-notebook to read and run, and a file of exercises to write. (This page is made from `course.toml` by
+Twelve lessons climb the ladder of super-resolution: SRCNN, SRResNet, A2N, SRGAN, ESRGAN, Real-ESRGAN. A lesson
+is a notebook to read and run, and from 01 on a file of exercises to write. (This page is made from `course.toml` by
 `course make syllabus`.)
 
 ## How to work
@@ -61,7 +61,7 @@ def _table() -> str:
 
 def _timetable() -> str:
     """Lessons laid into meetings by the middle of their minutes; one begins where it fits, or where half is left."""
-    lines = ["## Timetable", "", f"In meetings of {MEETING} minutes, at a middling pace:", ""]
+    lines = ["## Timetable", "", f"In meetings of {MEETING} minutes, by the middle of each lesson's minutes:", ""]
     lines += ["| meeting | lessons |", "|---|---|"]
     meetings: list[list[str]] = [[]]
     left = MEETING
@@ -88,7 +88,7 @@ def _weights() -> str:
 
 
 def _exercises() -> str:
-    lines = ["## Exercises", "", "Level 1 is a line or two, 2 needs a thought, 3 a sheet of paper.", ""]
+    lines = ["## Exercises", "", "Level 1 is a formula to write down, 2 needs a thought, 3 a sheet of paper.", ""]
     lines += ["| exercise | function | title | minutes | level | points | builds on |", "|---|---|---|---|---|---|---|"]
     for lesson in lessons():
         for t in lesson.tasks:

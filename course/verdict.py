@@ -19,7 +19,6 @@ class Verdict:
     state: State
     seed: int
     checks: int = 0
-    milliseconds: float = 0.0
     check: str = ""  # what was being checked, in a sentence
     expected: str = ""
     got: str = ""
@@ -40,16 +39,21 @@ class Verdict:
         lines = [f"{head}: {self.check}"]
         lines += [f"  {label:9} {text}" for label, text in (("expected", self.expected), ("got", self.got)) if text]
         lines += [f"  {'cause':9} {self.cause}", f"  {'where':9} {self.where}"]
-        return "\n".join([*lines, f'  again     check("{self.id}", seed={self.seed}); for help: hint("{self.id}")'])
+        again = f'check("{self.id}", seed={self.seed}) or `course check {self.id} --seed {self.seed}`'
+        return "\n".join([*lines, f'  again     {again}; help: hint("{self.id}")'])
 
     def plain(self) -> dict[str, Any]:
         """Everything but the pictures, as JSON knows it."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "pictures"}
 
 
-def record(verdict: Verdict, folder: Path) -> None:
-    """Keeps a pass, with the fingerprint of the answer, or takes an earlier one away. Raises OSError."""
-    if verdict.state == "pass":
-        records.keep(folder, "passed", verdict.id, {"fingerprint": verdict.fingerprint})
-    else:
-        records.forget(folder, "passed", verdict.id)
+def record(verdict: Verdict, folder: Path) -> str:
+    """Keeps a pass, by the answer's fingerprint, or takes an earlier one away; gives "", or why it could not."""
+    try:
+        if verdict.state == "pass":
+            records.keep(folder, "passed", verdict.id, {"fingerprint": verdict.fingerprint})
+        else:
+            records.forget(folder, "passed", verdict.id)
+    except OSError as error:
+        return f"  this is not remembered: {error}"
+    return ""

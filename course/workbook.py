@@ -108,18 +108,27 @@ def is_stub(node: ast.FunctionDef | ast.ClassDef) -> bool:
     return False
 
 
-def fingerprint(source: Source, name: str, exercises: set[str]) -> str:
-    """A hash of an answer: its text without layout, with all that it can reach except the unrelated exercises."""
-    unrelated = set(exercises) - {name}
-    while True:
-        kept = [n for n in source.tree.body if getattr(n, "name", None) not in unrelated]
-        used = {n.id for part in kept for n in ast.walk(part) if isinstance(n, ast.Name)} & unrelated
-        if not used:
-            return hashlib.sha256("\n".join(ast.dump(n) for n in kept).encode()).hexdigest()
-        unrelated -= used
+def fingerprint(source: Source, name: str) -> str:
+    """A hash of an answer: its text without layout, with everything in the file that it reaches by name."""
+    defined: dict[str, list[ast.stmt]] = {}
+    for statement in source.tree.body:
+        for bound in _bound(statement):
+            defined.setdefault(bound, []).append(statement)
+    reached, waiting = set(), {name}
+    while waiting:
+        reached |= waiting
+        parts = [part for one in waiting for statement in defined.get(one, ()) for part in ast.walk(statement)]
+        waiting = {part.id for part in parts if isinstance(part, ast.Name)} - reached
+    kept = [statement for statement in source.tree.body if reached & _bound(statement)]
+    return hashlib.sha256("\n".join(ast.dump(statement) for statement in kept).encode()).hexdigest()
 
 
-def line_of(source: Source, name: str) -> int | None:
-    """The line where an exercise is defined."""
-    node = source.node(name)
-    return None if node is None else node.lineno
+def _bound(statement: ast.stmt) -> set[str]:
+    """The names that a top-level statement gives a meaning to, or may change."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {statement.name}
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
+    names = [part for part in ast.walk(statement) if isinstance(part, ast.Name)]
+    stored = {part.id for part in names if isinstance(part.ctx, ast.Store)}
+    return stored or {part.id for part in names}  # `table.update(...)` and `torch.x = y` change what they name

@@ -18,6 +18,7 @@ from course.manifest import find_task
 from course.verdict import LIMIT, Verdict
 
 STARTING = 120.0  # seconds for torch and the checks to be loaded, on a slow disk
+ALIVE = "\n"  # what the other process says before each check
 PATIENCE = 8.0  # seconds beyond the limit of a check, before a process that does not answer is ended
 
 
@@ -45,8 +46,10 @@ class Worker:
         with contextlib.suppress(OSError):  # a process that has ended says so below, by an empty line
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
+        line = ALIVE
         try:
-            line = self._lines.get(timeout=limit + self.patience)
+            while line == ALIVE:
+                line = self._lines.get(timeout=limit + self.patience)
         except queue.Empty:
             line, got = "", f"no answer within {limit + self.patience:g} s"
             cause = "it does not end, and could not be stopped: is there a loop whose condition stays true?"
@@ -109,14 +112,16 @@ def main() -> None:
         os.dup2(nowhere, stream)
     from course.judge import judge  # which the asking side does without: it brings torch and the checks
 
-    answers.write("ready\n")
-    answers.flush()
+    def say(line: str) -> None:
+        answers.write(line)
+        answers.flush()
+
+    say("ready\n")
     requests, sys.stdin = sys.stdin, open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - input() ends at once
     for line in requests:
         request = json.loads(line)
-        verdict = judge(**{**request, "folder": Path(request["folder"])})
-        answers.write(json.dumps(verdict.plain()) + "\n")
-        answers.flush()
+        verdict = judge(**{**request, "folder": Path(request["folder"])}, before_each=lambda: say(ALIVE))
+        say(json.dumps(verdict.plain()) + "\n")
 
 
 if __name__ == "__main__":

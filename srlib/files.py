@@ -34,4 +34,4 @@ def atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text, whole or not at all. Raises OSError."""
-    atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+    atomically(path, lambda part: part.write_text(text, encoding="utf-8", newline="\n"))

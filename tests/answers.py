@@ -1,11 +1,11 @@
 """The catalogues of wrong and right answers (tests/mutants, tests/variants) as texts of exercise files."""
 
-import re
 import textwrap
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from course import stubs
 from course.manifest import Lesson, lessons
 
 ROOT = Path(__file__).parents[1]
@@ -46,13 +46,13 @@ def changed(text: str, task: str, entry: dict[str, str], where: str) -> str:
     """The solution's text with one exercise answered as the entry says."""
     unknown = entry.keys() - {"cause", "old", "new", "body", "head"}
     assert not unknown, f"{where}: unknown keys {unknown}"
-    match = re.search(rf"^( *)# begin {re.escape(task)}\n(.*?)^ *# end {re.escape(task)}\n", text, flags=re.M | re.S)
+    match = next((found for found in stubs.REGION.finditer(text) if found[2] == task), None)
     assert match, f"{where}: no such exercise"
     if "body" in entry:
         body = textwrap.indent(textwrap.dedent(entry["body"]).strip("\n"), match[1]) + "\n"
     else:
-        assert match[2].count(entry["old"]) == 1, f"{where}: `old` stands there {match[2].count(entry['old'])} times"
-        body = match[2].replace(entry["old"], entry["new"])
+        assert match[3].count(entry["old"]) == 1, f"{where}: `old` stands there {match[3].count(entry['old'])} times"
+        body = match[3].replace(entry["old"], entry["new"])
     changed = text[: match.start()] + body + text[match.end() :]
     return (
         changed.replace("import torch\n", f"{entry['head'].strip()}\nimport torch\n", 1) if "head" in entry else changed

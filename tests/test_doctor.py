@@ -30,8 +30,10 @@ def test_what_is_missing_is_named_with_its_repair(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 0))
     monkeypatch.setattr(doctor, "_free_memory", lambda: 1e9)
     found = dict(doctor.examine())
-    assert found["disk"].repair == "uv cache clean" and "close other programs" in found["memory"].repair
+    assert "cache" in found["disk"].repair and "close other programs" in found["memory"].repair
     monkeypatch.setattr(doctor, "_EXAMINATIONS", {"torch": lambda: 1 / 0})
     [(_, finding)] = doctor.examine()
-    assert finding.text == "ZeroDivisionError: division by zero" and finding.repair == "uv sync"
+    assert finding.text == "ZeroDivisionError: division by zero" and finding.repair.startswith(
+        ("uv sync", "pip install")
+    )
     assert doctor.report([("torch", finding)]).startswith("!!  torch     ZeroDivisionError")

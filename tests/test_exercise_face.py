@@ -58,7 +58,7 @@ def test_the_command_line_says_the_same(
     assert cli.main(["check", "2.1", "3.1", "--seed", "4"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("FAIL 02.1 psnr: ") and "cause     the sign" in "\n".join(lines)
-    assert lines[5].startswith('  again     check("02.1", seed=4); for help: hint("02.1")')
+    assert lines[5] == '  again     check("02.1", seed=4) or `course check 02.1 --seed 4`; help: hint("02.1")'
     assert lines[6].startswith("todo 03.1 assemble: write `assemble` in ")
     assert lines[-2].startswith("02  Measuring") and "0 of 1 exercises, 1 wrong" in lines[-2]
     assert cli.main(["check", "03"]) == 0

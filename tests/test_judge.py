@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from answers import ROOT, changed
-from course import judge
+from course import judge, stubs
 from course.manifest import find_task
+from course.progress import passed
 from course.verdict import Verdict, record
 from course.worker import Worker
 
@@ -86,7 +87,7 @@ CASES: dict[str, tuple[str | bytes | None, str, str]] = {
     "calls what is begun": (
         _with('raise todo("02.2")', head="from course.todo import todo").replace("raise", "0\n    raise", 1),
         "fail",
-        "calls exercise 02.2, which is begun and not finished",
+        "calls exercise 02.2, which is not finished",
     ),
     "Windows line ends": (RIGHT.replace("\n", "\r\n").encode(), "pass", "has Windows line ends; they are kept"),
     "Windows line ends, wrong": (_with("return sr").replace("\n", "\r\n").encode(), "fail", "the shape is"),
@@ -187,14 +188,49 @@ def test_random_state_and_modes_are_put_back(tmp_path: Path) -> None:
 
 
 def test_record_follows_the_verdict(tmp_path: Path) -> None:
-    from course.progress import passed
-
     path = tmp_path / FILE
     for text, done in ((RIGHT, {"02.1"}), (_with("return sr"), set()), (RIGHT, {"02.1"})):
         path.write_text(text, encoding="utf-8")
         record(judge.judge("02.1", folder=tmp_path), tmp_path)
         assert passed(LESSON, tmp_path) == done
-    path.write_text(RIGHT.replace("# begin 02.1", "# another comment\n    # begin 02.1"), encoding="utf-8")
-    assert passed(LESSON, tmp_path) == {"02.1"}  # layout and comments change nothing
-    path.write_text(_with("return sr"), encoding="utf-8")
-    assert passed(LESSON, tmp_path) == set()  # another answer has not passed, whatever is remembered
+
+
+def test_a_pass_holds_until_the_answer_changes(tmp_path: Path) -> None:
+    path, helped = tmp_path / FILE, _with("return -10 * torch.log10(_mse(sr, hr))")
+    helper = "\n\ndef _mse(sr, hr):\n    return (sr - hr).square().flatten(1).mean(1)\n"
+    path.write_text(helped + helper, encoding="utf-8")
+    record(judge.judge("02.1", folder=tmp_path), tmp_path)
+    same = [
+        helped.replace("# begin 02.1", "# another comment\n    # begin 02.1") + helper,
+        f"import itertools\n{helped}{helper}\n\ndef other():\n    return itertools\n",  # which the answer does not use
+        stubs.cut(solution_of_others(helped)) + helper,
+    ]
+    other = [_with("return sr"), helped + helper.replace("mean(1)", "sum(1)"), f"{helped}{helper}\n_mse = len\n"]
+    for texts, done in ((same, {"02.1"}), (other, set())):
+        for text in texts:
+            path.write_text(text, encoding="utf-8")
+            assert passed(LESSON, tmp_path) == done, text[-300:]
+
+
+def solution_of_others(text: str) -> str:
+    """The file with the marks of 02.1 gone, so that cutting makes stubs of the other exercises alone."""
+    return text.replace("    # begin 02.1\n", "").replace("    # end 02.1\n", "")
+
+
+@pytest.mark.parametrize(
+    ("task", "body"), [("02.5", 'repaired("a", srs, hrs, scale)'), ("02.6", "protocol(srs, hrs, scale)")]
+)
+def test_what_is_not_built_on_is_not_lent(task: str, body: str, tmp_path: Path) -> None:
+    """With nothing else written, no exercise passes by calling another one's reference."""
+    only = changed(RIGHT, task, {"body": f"return {body}"}, "here")
+    (tmp_path / FILE).write_text(stubs.cut(only), encoding="utf-8")
+    verdict = judge.judge(task, folder=tmp_path)
+    assert verdict.state == "fail" and "which is not finished" in verdict.cause
+
+
+def test_checks_may_take_their_time_one_by_one(worker: Worker, tmp_path: Path) -> None:
+    """The patience is with each check, not with the exercise."""
+    slow = "import time\ntime.sleep(0.2)\nreturn -10 * torch.log10((sr - hr).square().flatten(1).mean(1))"
+    (tmp_path / FILE).write_text(_with(slow), encoding="utf-8")
+    with Worker(limit=1.0, patience=0.0) as impatient:
+        assert impatient.judge("02.1", folder=tmp_path).state == "pass"

@@ -1,11 +1,12 @@
 """Stubs are cut from the solutions, agree with them, and are put back without losing a student's text."""
 
 import ast
+import os
 from pathlib import Path
 
 import pytest
 
-from answers import LESSONS, ROOT, solution
+from answers import LESSONS, ROOT, changed, solution
 from course import cli, stubs, workbook
 from course.manifest import Lesson, find, find_task
 
@@ -59,14 +60,12 @@ def test_cut() -> None:
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.id)
 def test_stubs_agree_with_the_solutions(lesson: Lesson) -> None:
-    """In the course's own folder: every stub that is still one stands there as it was cut."""
-    pristine = stubs.cut(solution(lesson))
+    kept = (stubs.PRISTINE / str(lesson.file)).read_text(encoding="utf-8")
+    assert kept == stubs.cut(solution(lesson)), "`course make stubs` cuts them anew"
     path = ROOT / "course" / "exercises" / str(lesson.file)
-    text, tree = path.read_text(encoding="utf-8"), workbook.read(path)
-    untouched = [t for t in lesson.tasks if (node := tree.node(t.name)) is not None and workbook.is_stub(node)]
-    for task in untouched:
-        assert stubs.answer(text, task) == stubs.answer(pristine, task), "`course make stubs` cuts them anew"
-    assert text == pristine or len(untouched) < len(lesson.tasks), "`course make stubs` cuts them anew"
+    if os.environ.get("CI"):  # elsewhere a student may have written in it
+        assert path.read_text(encoding="utf-8") == kept
+    assert path.is_file()
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.id)
@@ -99,9 +98,8 @@ def test_reset_puts_one_stub_back_and_keeps_the_rest(tmp_path: Path, ends: str, 
     assert backup is not None and backup.read_bytes() == mine.encode()
     after = (tmp_path / FILE).read_bytes().decode()
     assert after.startswith(mark) and after.count("\n") == after.count(ends)
-    begin, end = stubs.span(mine, "psnr")
-    rest = mine.splitlines(keepends=True)
-    assert after.startswith("".join(rest[:begin])) and after.endswith("".join(rest[end:]))
+    before, rest = mine[: mine.index("def psnr")], mine[mine.index("def luma") :]
+    assert after.startswith(before) and after.endswith(rest)
     node = workbook.read(tmp_path / FILE).node("psnr")
     assert node is not None and workbook.is_stub(node)
 
@@ -111,6 +109,26 @@ def test_reset_helps_a_file_that_python_cannot_read(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(broken, encoding="utf-8")
     stubs.reset(LESSON, find_task("02.1")[1], tmp_path)
     assert (tmp_path / FILE).read_text(encoding="utf-8") == stubs.cut(solution(LESSON))
+
+
+def test_reset_of_an_answer_with_text_at_the_left_edge(tmp_path: Path) -> None:
+    text = changed(solution(LESSON), "02.1", {"body": "pass"}, "here").replace(
+        "    pass\n", '    note = """\nat the edge\n"""\n'
+    )
+    (tmp_path / FILE).write_text(text, encoding="utf-8")
+    stubs.reset(LESSON, find_task("2.1")[1], tmp_path)
+    after = workbook.read(tmp_path / FILE)
+    assert b"at the edge" not in after.data and (node := after.node("psnr")) is not None and workbook.is_stub(node)
+
+
+def test_made_stubs_leave_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stubs, "PRISTINE", tmp_path / "pristine")
+    first, second = LESSONS[:2]
+    (tmp_path / str(second.file)).write_text("mine", encoding="utf-8")
+    assert len(stubs.make([first, second], tmp_path)) == 3
+    assert (tmp_path / str(second.file)).read_text(encoding="utf-8") == "mine"
+    assert (tmp_path / str(first.file)).read_text(encoding="utf-8") == stubs.cut(solution(first))
+    assert stubs.make([first, second], tmp_path) == []
 
 
 def test_reset_of_a_lesson_and_of_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,9 +148,6 @@ def test_reset_refuses_without_touching(
     assert cli.main(["reset", "02.1"]) == 2
     assert "no `psnr` in the file" in capsys.readouterr().err
     assert cli.main(["reset", "02.77"]) == cli.main(["reset", "00"]) == cli.main(["reset", "x"]) == 2
-    monkeypatch.setattr(stubs, "SOLUTIONS", tmp_path / "none")
-    assert cli.main(["reset", "02"]) == 2
-    assert "without its solutions" in capsys.readouterr().err
     assert (tmp_path / FILE).read_text(encoding="utf-8") == "def other(): ...\n" and not _backups(tmp_path)
 
 

@@ -1,5 +1,6 @@
 """Three hints for every exercise: a question, the idea, a skeleton."""
 
+import contextlib
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -21,11 +22,12 @@ def following(task_id: str, folder: Path) -> str:
     """The next hint, which is then remembered as seen; after the last one, all three. Raises ValueError."""
     lesson, task = find_task(task_id)
     texts = of_lesson(lesson.id)[task.id]
-    seen = (records.recall(folder, "hints", task_id) or {}).get("seen", 0)
-    records.keep(folder, "hints", task_id, {"seen": min(seen + 1, len(STEPS))})
+    seen = (records.recall(folder, "hints", task.id) or {}).get("seen", 0)
+    with contextlib.suppress(OSError):  # on a read-only disk the first hint comes again and again
+        records.keep(folder, "hints", task.id, {"seen": min(seen + 1, len(STEPS))})
     if seen < len(STEPS):
-        return _one(task_id, seen, texts)
-    return "\n\n".join(_one(task_id, k, texts) for k in range(len(STEPS)))
+        return _one(task.id, seen, texts)
+    return "\n\n".join(_one(task.id, k, texts) for k in range(len(STEPS)))
 
 
 def _one(task_id: str, number: int, texts: dict[str, str]) -> str:

@@ -22,10 +22,8 @@ def worker() -> Iterator[Worker]:
 def test_exercise(task_id: str, worker: Worker, record_property: Callable[[str, object], None]) -> None:
     folder = workbook.folder()
     verdict = worker.judge(task_id, folder=folder)
-    record(verdict, folder)
     record_property(task_id, verdict.state)
-    if verdict.printed:
-        print(verdict.printed)
+    print(verdict.printed, record(verdict, folder))
     if verdict.state == "todo":
         pytest.skip(verdict.text())
     if verdict.state == "fail":
