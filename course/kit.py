@@ -20,6 +20,7 @@ class Used:
         lesson, self.task = find_task(task_id)
         self._reference = EXERCISES[self.task.id].reference
         self._own: Callable[..., Any] | None = None
+        self.lent: list[str] = []  # the stubs that it builds on, for which the library's stand in
         self.origin = "reference"
         folder = workbook.folder()
         try:
@@ -30,6 +31,9 @@ class Used:
         if node is not None and workbook.is_stub(node):
             return
         self._own = judge.prepared(source, lesson, self.task)
+        stubs = [t.name for t in lesson.tasks if (n := source.node(t.name)) is not None and workbook.is_stub(n)]
+        below = judge.builds_on(lesson, self.task)
+        self.lent = [t.name for t in lesson.tasks if t.id in below and t.name in stubs]
         passed = records.recall(folder, "passed", self.task.id) or {}
         same = passed.get("fingerprint") == workbook.fingerprint(source, self.task.name)
         self.origin = "yours" if same else "unchecked"
@@ -130,7 +134,11 @@ def status() -> None:
 
 def credit(*used: Used) -> str:
     """Whose code made a result, for the line above a table."""
-    return "code: " + ", ".join(f"{one.task.name} {_WORDS[one.origin]}" for one in used)
+    return "code: " + ", ".join(f"{one.task.name} {_WORDS[one.origin]}{_lent(one)}" for one in used)
+
+
+def _lent(used: Used) -> str:
+    return f" (with {', '.join(used.lent)}: reference)" if used.lent and used.origin != "reference" else ""
 
 
 def sign(figure: Any, *used: Used) -> Any:

@@ -57,6 +57,13 @@ def test_use_says_yours_after_the_check_and_until_the_next_change(
     assert kit.use("02.1").origin == "unchecked"
 
 
+def test_what_an_answer_is_lent_is_named(folder: Path) -> None:
+    body = solution(LESSON).split("# begin 02.5\n")[1].split("    # end 02.5")[0]
+    mine = changed(solution(LESSON), "02.5", {"body": body}, "here")
+    (folder / FILE).write_text(stubs.cut(mine), encoding="utf-8")
+    assert kit.credit(kit.use("02.5")) == "code: protocol yours, unchecked (with psnr, luma, shave: reference)"
+
+
 def test_only_a_todo_falls_back_a_bug_never_does(folder: Path) -> None:
     _write(folder, 'raise todo("02.1")', head="from course.todo import todo")
     begun = kit.use("02.1")
