@@ -35,7 +35,7 @@ def forward(large: Tensor, extract: nn.Conv2d, map: nn.Conv2d, reconstruct: nn.C
     large (B, 1, H, W) -> (B, 1, H, W). The layers are `nn.Conv2d` with padding 0 and a square kernel of any odd
     size k; they may have any number of filters. Do not change them.
 
-        F1 = max(0, extract(large))        F2 = max(0, map(F1))        sr = reconstruct(F2)
+        F1 = max(0, extract(large))    F2 = max(0, map(F1))    sr = reconstruct(F2)    (1501.00092, eqs. 1 to 3)
 
     Before each of the three, its input gets k // 2 pixels more on every side, copies of the nearest pixel at the
     edge (`F.pad` calls it "replicate"), so that the size stays. A layer with k = 1 gets none. The picture may be
