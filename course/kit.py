@@ -12,8 +12,9 @@ from course.todo import NotSolved
 class Used:
     """An exercise's function: the student's once it is written, the library's until then.
 
-    `origin` is "yours" (checked and right as it stands), "unchecked" (written, not checked since the last change) or
-    "reference" (the library's). Only a `todo` falls back to the library; a mistake goes through as it is.
+    `origin` is "yours" (checked and right as it stands), "failed" (checked and wrong), "unchecked" (written, not
+    checked since the last change) or "reference" (the library's). Only a `todo` falls back to the library; a mistake
+    goes through as it is.
     """
 
     def __init__(self, task_id: str) -> None:
@@ -34,9 +35,12 @@ class Used:
         stubs = [t.name for t in lesson.tasks if (n := source.node(t.name)) is not None and workbook.is_stub(n)]
         below = judge.builds_on(lesson, self.task)
         self.lent = [t.name for t in lesson.tasks if t.id in below and t.name in stubs]
-        passed = records.recall(folder, "passed", self.task.id) or {}
-        same = passed.get("fingerprint") == workbook.fingerprint(source, self.task.name)
-        self.origin = "yours" if same else "unchecked"
+        mark = {"fingerprint": workbook.fingerprint(source, self.task.name)}
+        self.origin = "unchecked"
+        if records.recall(folder, "passed", self.task.id) == mark:
+            self.origin = "yours"
+        elif records.recall(folder, "failed", self.task.id) == mark:
+            self.origin = "failed"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._own is None:
@@ -120,7 +124,8 @@ def outcome(prediction_id: str, measured: float | str, *, unit: str = "") -> Non
         return
     guess = kept["guess"]
     if isinstance(guess, str) or isinstance(measured, str):
-        print(f"{prediction_id}: you guessed {guess!r}; measured {result}")
+        result = f"it is {measured}" if isinstance(measured, str) else f"measured {result} (a bare number is compared)"
+        print(f"{prediction_id}: you guessed {guess!r}; {result}")
         return
     difference = measured - guess
     side = "as measured" if difference == 0 else f"{abs(difference):.3g}{unit} {'more' if difference > 0 else 'less'}"
@@ -147,7 +152,12 @@ def sign(figure: Any, *used: Used) -> Any:
     return figure
 
 
-_WORDS = {"yours": "yours", "unchecked": "yours, unchecked", "reference": "reference"}
+_WORDS = {
+    "yours": "yours",
+    "unchecked": "yours, unchecked",
+    "failed": "yours, which fails its check",
+    "reference": "reference",
+}
 
 
 def _known(prediction_id: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from srlib.files import write_text
 
-Kind = Literal["passed", "hints", "predictions", "started"]
+Kind = Literal["passed", "failed", "hints", "predictions", "started"]
 NAME = ".progress"
 
 

@@ -48,12 +48,16 @@ class Verdict:
 
 
 def record(verdict: Verdict, folder: Path) -> str:
-    """Keeps a pass, by the answer's fingerprint, or takes an earlier one away; gives "", or why it could not."""
+    """Keeps a pass or a fail, by the answer's fingerprint, in the other's place; gives "", or why it could not."""
     try:
-        if verdict.state == "pass":
-            records.keep(folder, "passed", verdict.id, {"fingerprint": verdict.fingerprint})
-        else:
-            records.forget(folder, "passed", verdict.id)
+        for state, kind in _KINDS.items():
+            if verdict.state == state:
+                records.keep(folder, kind, verdict.id, {"fingerprint": verdict.fingerprint})
+            else:
+                records.forget(folder, kind, verdict.id)
     except OSError as error:
         return f"  this is not remembered: {error}"
     return ""
+
+
+_KINDS: dict[State, records.Kind] = {"pass": "passed", "fail": "failed"}

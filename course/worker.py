@@ -92,7 +92,7 @@ class Worker:
             if ready != "ready\n":
                 self.close()
                 raise RuntimeError(
-                    "the process that runs the checks does not start: `course doctor` says what is missing"
+                    "the process of the checks does not start: is the machine very busy? `course doctor` says more"
                 )
         return self._process
 

@@ -67,6 +67,17 @@ CASES: dict[str, tuple[str | bytes | None, str, str]] = {
     "not a function": (f"{RIGHT}\npsnr = 3\n", "fail", "`psnr` is a int, not a function"),
     "nothing comes back": (_with("mse = (sr - hr).square().mean()"), "fail", "is a `return` missing"),
     "an error": (_with("return sr @ undefined"), "fail", r"NameError: name 'undefined'.*\n.*`return sr @ undefined`"),
+    "an error that cannot be said": (
+        _with("class Mute(Exception):\n    def __str__(self):\n        raise RuntimeError\nraise Mute"),
+        "fail",
+        "Mute: no message",
+    ),
+    "a tensor in an if": (_with("if sr > hr:\n    return sr"), "fail", "ask one question of a whole tensor"),
+    "the library's answer by its name": (
+        _with("import importlib\nreturn importlib.import_module('srlib.metrics').psnr(sr, hr, border=0, luma=False)"),
+        "fail",
+        "imports `importlib`",
+    ),
     "an error without words": (_with("raise ValueError"), "fail", "ValueError: no message"),
     "endless recursion": (_with("return psnr(sr, hr)"), "fail", "RecursionError"),
     "equal to everything": (
@@ -123,7 +134,7 @@ def test_every_file_has_its_verdict(name: str, face: Face, tmp_path: Path) -> No
     ("body", "words"),
     [
         ("import os\nos._exit(0)", "ends the whole process"),
-        ("while True:\n    try:\n        sr.mean()\n    except:\n        pass", "could not be stopped"),
+        ("while True:\n    try:\n        sr.mean()\n    except:\n        pass", "does not end"),
         ("import time\ntime.sleep(1000)", "could not be stopped"),
     ],
     ids=["os._exit", "loop that catches everything", "sleep"],

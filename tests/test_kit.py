@@ -41,7 +41,7 @@ def test_use_is_the_students_own_even_when_wrong(folder: Path, capsys: pytest.Ca
     assert kit.credit(psnr) == "code: psnr yours, unchecked"
     kit.check("02.1")
     assert "FAIL 02.1" in capsys.readouterr().out
-    assert kit.use("02.1").origin == "unchecked"
+    assert kit.credit(kit.use("02.1")) == "code: psnr yours, which fails its check"
 
 
 def test_use_says_yours_after_the_check_and_until_the_next_change(
@@ -154,7 +154,7 @@ def test_predictions_are_kept_and_shown_beside_the_result(folder: Path, capsys: 
     assert capsys.readouterr().out.endswith(f"{name}: you guessed 2 dB; measured 1.25 dB, 0.75 dB less\n")
     kit.predict(name, "the edges")
     kit.outcome(name, "the hair")
-    assert capsys.readouterr().out.endswith(f"{name}: you guessed 'the edges'; measured the hair\n")
+    assert capsys.readouterr().out.endswith(f"{name}: you guessed 'the edges'; it is the hair\n")
     with pytest.raises(ValueError, match="a number or a string"):
         kit.predict(name, [1])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="choose one of"):

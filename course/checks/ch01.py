@@ -627,7 +627,7 @@ def _compare_pictures(resize: Resize, case: Case, x: Tensor, scale: float, *more
         case.call(resize, x, scale, *more),
         _resize(x, scale, antialias),
         within=1e-4,
-        what=f"a picture {tuple(x.shape)} at scale {scale:.4g}, antialias {antialias}",
+        what=f"what scale {scale:.4g} makes of a picture {tuple(x.shape)}, antialias {antialias}",
         mistakes=_wrong_resizes(x, scale, antialias),
         pictures=True,
     )
