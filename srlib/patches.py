@@ -83,6 +83,22 @@ def crop_to_multiple(picture: Tensor, scale: int) -> Tensor:
     return picture[..., : height // scale * scale, : width // scale * scale]
 
 
+def sub_images(picture: Tensor, *, side: int = 480, step: int = 240) -> list[Tensor]:
+    """Cuts a picture into overlapping squares: (..., H, W) -> (..., side, side) each, row by row.
+
+    Squares begin every `step` pixels; the last row and column are moved inwards to end at the picture's edge. A
+    picture smaller than `side` in one direction keeps that side whole. Raises ValueError for a step below 1.
+    """
+    if side < 1 or step < 1:
+        raise ValueError(f"side is {side} and step is {step}: both are at least 1")
+    height, width = picture.shape[-2:]
+    return [
+        picture[..., top : top + side, left : left + side]
+        for top in _begins(height, side, step)
+        for left in _begins(width, side, step)
+    ]
+
+
 def mixed(seed: int, number: int) -> int:
     """A 32-bit seed for sample `number`: torch's CPU generator looks at no more bits than these.
 
@@ -102,6 +118,17 @@ def turned(picture: Tensor, turn: int) -> Tensor:
     if turn >= 4:
         picture = picture.flip(-1)
     return picture.rot90(turn % 4, (-2, -1)).contiguous()
+
+
+def turned_back(picture: Tensor, turn: int) -> Tensor:
+    """Undoes `turned` with the same turn."""
+    picture = picture.rot90(-(turn % 4), (-2, -1))
+    return (picture.flip(-1) if turn >= 4 else picture).contiguous()
+
+
+def _begins(length: int, side: int, step: int) -> list[int]:
+    last = max(length - side, 0)
+    return [*range(0, last, step), last]
 
 
 def _cut(picture: Tensor, top: int, left: int, side: int) -> Tensor:

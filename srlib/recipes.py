@@ -9,8 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from srlib.losses import Loss, mse
+from srlib.losses import Loss, l1, mse
+from srlib.models.a2n import A2N
 from srlib.models.srcnn import SRCNN, gaussian
+from srlib.models.srresnet import SRResNet
+
+WARM_UP = 0.02  # of the budget, in warm_cosine
 
 ParameterGroups = Callable[[nn.Module, float], Iterable[dict[str, Any]]]
 
@@ -23,6 +27,11 @@ def constant(fraction: float) -> float:
 def cosine(fraction: float) -> float:
     """A learning rate that falls along half a cosine: 1 at the start, 0 at the end of the budget."""
     return 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
+
+
+def warm_cosine(fraction: float) -> float:
+    """A learning rate that rises in a straight line over the first 2 % of the budget, then falls as `cosine`."""
+    return min(fraction / WARM_UP + 1e-3, 1.0) * cosine(fraction)
 
 
 def one_rate(model: nn.Module, learning_rate: float) -> Iterable[dict[str, Any]]:
@@ -96,7 +105,32 @@ SRCNN_FAST = replace(
     label_margin=8,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (SRCNN_FAST, SRCNN_PAPER)}
+# Source: 1609.04802, section 3.2; the paper's data were 350 thousand pictures of ImageNet.
+SRRESNET = Recipe(
+    name="srresnet",
+    generator=SRResNet,
+    data=("T91", "BSDS500", "ImageNet500"),
+    hr_crop=96,
+    batch=16,
+    steps=1_000_000,
+    learning_rate=1e-4,
+    scale=4,
+)
+
+# Source: 2104.09497, section 4.1: 128, 192, 256 HR pixels at x2, x3, x4.
+A2N_PAPER = replace(
+    SRRESNET,
+    name="a2n",
+    generator=A2N,
+    hr_crop=128,
+    batch=32,
+    steps=2_000_000,
+    learning_rate=5e-4,
+    scale=2,
+    pixel=l1,
+)
+
+RECIPES = {recipe.name: recipe for recipe in (SRCNN_FAST, SRCNN_PAPER, SRRESNET, A2N_PAPER)}
 
 
 def describe(recipe: Recipe) -> dict[str, str]:

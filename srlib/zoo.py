@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from srlib.files import atomically
-from srlib.models import srcnn
+from srlib.models import a2n, srcnn, srresnet
 
 FOLDER = Path(__file__).with_name("weights")
 # Each paper's file tells whether a state dict is its own network's.
-_LAYOUTS = (srcnn.from_state,)
+_LAYOUTS = (srcnn.from_state, srresnet.from_state, a2n.from_state)
 # The keys under which training scripts wrap the weights, most telling first.
 _WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "generator", "model", "net")
 
@@ -82,9 +82,23 @@ def load(model: str | Path, *, scale: int | None = None) -> nn.Module:
     if found is None:
         raise WeightsError(
             f"{path.name} holds {len(state)} tensors ({', '.join(list(state)[:3])}, ...) of no network known here: "
-            "SRCNN is"
+            "SRCNN, SRResNet and A2N are"
         )
     return found.eval()
+
+
+def load_matching(model: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """Puts those weights into a network whose names and shapes agree; returns its tensors that stayed as they were.
+
+    This is how a x4 network starts from a x2 one: the body is the same, the enlargement is not. Raises WeightsError
+    if not even half of the network's tensors are there.
+    """
+    own = model.state_dict()
+    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    if 2 * len(fitting) < len(own):
+        raise WeightsError(f"only {len(fitting)} of {len(own)} tensors fit in name and shape: it is another network")
+    model.load_state_dict(fitting, strict=False)
+    return [name for name in own if name not in fitting]
 
 
 def told_scale(path: Path) -> int | None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from srlib.patches import Patches, batches, crop_to_multiple, turned
+from srlib.patches import Patches, batches, crop_to_multiple, sub_images, turned
 from srlib.resize import imresize
 
 
@@ -99,3 +99,13 @@ def test_impossible_crops_are_named(sizes: list[tuple[int, int]], scale: int, hr
         Patches([_coordinates(*size) for size in sizes], scale=scale, hr_crop=hr_crop, seed=0)
     with pytest.raises(ValueError, match="too small for scale 9"):
         crop_to_multiple(_coordinates(8, 20), 9)
+
+
+def test_sub_images_cover_the_picture_and_end_at_its_edge() -> None:
+    picture = torch.arange(7 * 10).view(1, 7, 10)
+    squares = sub_images(picture, side=4, step=3)
+    assert [int(s[0, 0, 0]) for s in squares] == [0, 3, 6, 30, 33, 36]  # rows 0 and 3, columns 0, 3, 6
+    assert {int(v) for s in squares for v in s.flatten()} == set(range(70))
+    assert [tuple(s.shape) for s in sub_images(picture, side=8, step=8)] == [(1, 7, 8), (1, 7, 8)]
+    with pytest.raises(ValueError, match="step is 0"):
+        sub_images(picture, side=4, step=0)

@@ -1,5 +1,7 @@
 """The networks: one paper, one file."""
 
+from srlib.models.a2n import A2N
 from srlib.models.srcnn import SRCNN
+from srlib.models.srresnet import SRResNet
 
-__all__ = ["SRCNN"]
+__all__ = ["A2N", "SRCNN", "SRResNet"]
