@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 _T = TypeVar("_T")
+PRECISIONS = ("fp32", "bf16", "fp16")  # those of srlib.precision, which would import torch
 SIGNAL_EXIT = 130  # what a shell reports after Ctrl-C
 
 
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return SIGNAL_EXIT
     except BrokenPipeError:
         return 0
-    except (ValueError, FloatingPointError, DownloadError, OSError) as error:
+    except (ValueError, FloatingPointError, DownloadError, OSError, MemoryError) as error:
         print(f"srlib: {_sentence(error)}", file=sys.stderr)
         return 2
 
@@ -67,6 +68,12 @@ def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**63:
         raise argparse.ArgumentTypeError(f"{text} is no whole number from 0 to 2**63 - 1")
     return int(text)
+
+
+def _share(text: str) -> float:
+    if not 0 < (number := _positive(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number between 0 and 1")
+    return number
 
 
 def _whole(text: str) -> int:
@@ -143,60 +150,86 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 def _add_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = commands.add_parser("train", help="train a network by a recipe")
-    parser.add_argument("recipe", metavar="RECIPE", help="such as srcnn; a wrong name lists them")
-    parser.add_argument("--scale", type=_whole, help="2, 3 or 4 (default: the recipe's)")
-    parser.add_argument("--data", nargs="+", metavar="SET", help="names of sets, or folders (default: the recipe's)")
+    parser.add_argument("recipe", metavar="RECIPE", help="such as srresnet; a wrong name lists them")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/RECIPE_xSCALE")
-    parser.add_argument(
-        "--minutes", type=_positive, help="budget in minutes; the learning rate ends annealed; kept by --resume"
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, as it was begun")
+    parser.add_argument("--start", metavar="MODEL", help="a shipped name or weights file to start from; any scale")
+    budget = parser.add_argument_group("budget (default: the paper's steps)")
+    budget.add_argument(
+        "--minutes", type=_positive, help="train for a time: the rate ends annealed, patches and batch fit the device"
     )
-    parser.add_argument("--steps", type=_whole, help="budget in steps (default: the recipe's)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument("--start", metavar="MODEL", help="a shipped name or weights file to start from")
-    parser.add_argument("--batch", type=_whole, help="patches a step")
-    parser.add_argument("--hr-crop", type=_whole, help="HR pixels a side of a patch")
-    parser.add_argument("--learning-rate", type=_positive)
-    parser.add_argument("--seed", type=_seed)
-    parser.add_argument("--workers", type=int, default=0, help="processes that cut patches")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
-    parser.add_argument(
-        "--bf16", action="store_true", help="mixed precision, about twice as fast where supported; kept by --resume"
-    )
+    budget.add_argument("--steps", type=_whole, help="train for so many steps")
+    recipe = parser.add_argument_group("what to change in the recipe")
+    recipe.add_argument("--scale", type=_whole, help="2, 3 or 4 (patches keep their size in LR pixels)")
+    recipe.add_argument("--data", nargs="+", metavar="SET", help="names of sets, or folders")
+    recipe.add_argument("--batch", type=_whole, help="patches a step, over all processes")
+    recipe.add_argument("--hr-crop", type=_whole, help="HR pixels a side of a patch")
+    recipe.add_argument("--learning-rate", type=_positive)
+    recipe.add_argument("--clip", type=_positive, metavar="NORM", help="largest norm of the gradient")
+    recipe.add_argument("--ema", type=_share, metavar="KEEP", help="ship the moving average, such as 0.999")
+    recipe.add_argument("--seed", type=_seed)
+    machine = parser.add_argument_group("the machine")
+    machine.add_argument("--device", default="cpu", help="cpu, cuda, mps")
+    machine.add_argument("--precision", choices=PRECISIONS, help="default: the best that the device has")
+    machine.add_argument("--accumulate", type=_whole, default=1, metavar="PARTS", help="a batch in parts: less memory")
+    machine.add_argument("--auto-batch", action="store_true", help="the largest batch that fits on the GPU")
+    machine.add_argument("--compile", action="store_true", help="torch.compile the network; see `srlib bench train`")
+    machine.add_argument("--deterministic", action="store_true", help="the same numbers at every run of a GPU; slower")
+    machine.add_argument("--workers", type=int, default=0, help="processes that cut patches ahead")
     parser.add_argument("--save-every", type=_whole, default=500, metavar="STEPS")
     parser.add_argument("--validate-every", type=_whole, default=2000, metavar="STEPS")
     parser.add_argument("--validation", metavar="SET", help="default: Set5 where it is there, else pictures/held-out")
     parser.set_defaults(run=_train)
 
 
-def _train(args: argparse.Namespace) -> None:
-    from srlib.recipes import RECIPES
-    from srlib.runs import Options, train
+_CHOICES = ("scale", "batch", "hr_crop", "learning_rate", "clip", "ema", "seed", "steps", "minutes")
 
-    if args.recipe not in RECIPES:
-        raise ValueError(f"recipe {args.recipe!r} is not known: choose one of {', '.join(RECIPES)}")
-    wished = {
-        "scale": args.scale,
-        "data": tuple(args.data) if args.data else None,
-        "batch": args.batch,
-        "hr_crop": args.hr_crop,
-        "learning_rate": args.learning_rate,
-        "seed": args.seed,
-    }
-    recipe = replace(RECIPES[args.recipe], **{key: value for key, value in wished.items() if value is not None})
-    folder = args.out or Path("runs") / f"{recipe.name}_x{recipe.scale}"
+
+def _train(args: argparse.Namespace) -> None:
+    from srlib import checkpoints, distributed, tiers
+    from srlib.inference import checked
+    from srlib.precision import best_precision
+    from srlib.recipes import RECIPES
+    from srlib.runs import Options, planned, train
+
+    device = checked(args.device)
+    given = {name: value for name in _CHOICES if (value := getattr(args, name)) is not None}
+    if args.data:
+        given["data"] = tuple(args.data)
+    if args.recipe in RECIPES:  # else `planned` tells which there are
+        scale = given.get("scale", RECIPES[args.recipe].scale)
+        folder = args.out or Path("runs") / f"{args.recipe}_x{scale}"
+    if args.resume:
+        given = {**checkpoints.newest(folder)[1]["notes"].get("chosen", {}), **given}
+    recipe, chosen = planned(args.recipe, given, device)
+    if args.auto_batch and not args.resume:
+        batch = tiers.largest_batch(recipe, device, args.precision or best_precision(device))
+        recipe, chosen = replace(recipe, batch=batch), {**chosen, "batch": batch}
     options = Options(
-        steps=args.steps,
-        minutes=args.minutes,
         device=args.device,
-        bf16=args.bf16,
+        precision=args.precision,
         workers=args.workers,
+        accumulate=args.accumulate,
+        compiled=args.compile,
+        deterministic=args.deterministic,
         save_every=args.save_every,
         validate_every=args.validate_every,
         validation=args.validation,
         weights=args.start,
     )
-    run = train(recipe, folder, options, resume=args.resume)
-    print(f"{folder}: {run.step} steps in {run.seconds / 60:.1f} minutes, {run.terms['psnr']:.3f} dB")
+    leads = distributed.world().leads
+    if leads:
+        budget = f"{recipe.minutes:g} minutes" if recipe.minutes else f"{recipe.steps:,} steps"
+        print(
+            f"{recipe.name} x{recipe.scale}, {budget}: batch {recipe.batch}, patches of {recipe.hr_crop} HR pixels, "
+            f"on {device} in {args.precision or best_precision(device)}; {folder}"
+        )
+    run = train(recipe, folder, options, resume=args.resume, chosen=chosen)
+    if leads:
+        print(
+            f"{folder}: {run.step} steps in {run.seconds / 60:.1f} minutes, {run.terms['psnr']:.3f} dB; "
+            f"{run.waited / max(run.seconds, 1e-9):.1%} of the time waited for data, {run.skipped} steps skipped"
+        )
 
 
 def _add_models(commands: "argparse._SubParsersAction[_Parser]") -> None:

@@ -59,13 +59,20 @@ def y_only(picture: image.Picture, scale: int) -> Pair:
 CONVENTIONS: dict[str, Callable[[image.Picture, int], Pair]] = {"y-of-rgb": y_of_rgb, "y-only": y_only}
 
 
+def conventions_of(model: Model) -> tuple[str, ...]:
+    """The conventions that a model can be measured by: a network of RGB is not handed luma alone."""
+    return tuple(name for name in CONVENTIONS if model.luma or name != "y-only")
+
+
 def score(model: Model, picture: image.Picture, *, convention: str) -> Score:
     """Shrinks one picture, enlarges it with the model, and compares.
 
     The model is handed uint8 RGB in `y-of-rgb` and float luma in `y-only`. The papers' border of `scale` pixels is
-    left out. Raises KeyError for an unknown convention, ValueError for a picture too small or a model whose output has
-    another size.
+    left out. Raises ValueError for a convention that the model cannot take, a picture too small, or a model whose
+    output has another size.
     """
+    if convention not in conventions_of(model):
+        raise ValueError(f"{convention} hands a model luma alone, but {model.name} takes RGB: use y-of-rgb")
     scale = model.scale
     lr, hr, luma = CONVENTIONS[convention](picture, scale)
     begin = time.perf_counter()

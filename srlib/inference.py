@@ -23,6 +23,7 @@ class _Local(Protocol):
 
     scale: int
     halo: int | None
+    in_channels: int
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Model:
     scale: int
     parameters: int
     run: Upscaler
+    luma: bool = True  # whether it can take luma alone, (B, 1, h, w)
 
     def __call__(self, lr: Tensor) -> Tensor:
         """Raises ValueError if the result would be larger than a picture file may be, image.MAX_PIXELS."""
@@ -100,7 +102,8 @@ def network_model(network: nn.Module, *, name: str, device: torch.device | str =
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
-    return Model(name, local.scale, sum(p.numel() for p in network.parameters()), run)
+    parameters = sum(p.numel() for p in network.parameters())
+    return Model(name, local.scale, parameters, run, luma=local.in_channels == 1)
 
 
 def self_ensemble(model: Model) -> Model:
@@ -116,7 +119,7 @@ def self_ensemble(model: Model) -> Model:
     def run(lr: Tensor) -> Tensor:
         return torch.stack([turn(lr, k) for k in range(8)]).mean(0)
 
-    return Model(f"{model.name}+", model.scale, model.parameters, run)
+    return Model(f"{model.name}+", model.scale, model.parameters, run, model.luma)
 
 
 def upscale(picture: Picture, model: Model) -> Picture:

@@ -1,7 +1,7 @@
 """Random aligned patches: the training samples, each a pure function of (seed, number)."""
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import torch
@@ -17,7 +17,7 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
     pictures: uint8 (3, H, W) each, H and W free; they are cropped (top left) to a multiple of `scale` and shrunk
     whole by MATLAB's bicubic, so that a patch sees its true neighbours. Sample n is drawn from (seed, n) alone:
     every position of every picture is equally likely, then one of the eight flips and rotations. The same n gives
-    the same bytes with any number of workers, in any order, after any resume.
+    the same bytes with any number of workers, in any order, after any resume, on any device.
 
     Item n -> lr (3, hr_crop / scale, hr_crop / scale) and hr (3, hr_crop, hr_crop), uint8. Pictures smaller than
     hr_crop are left out and counted in `too_small`.
@@ -41,6 +41,16 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
         self.lr = [imresize(hr[None], scale=1 / scale)[0] for hr in self.hr]
         self.ends = list(accumulate(self._rows(lr) * self._columns(lr) for lr in self.lr))
 
+    @property
+    def bytes(self) -> int:
+        """What the pictures, large and small, take in memory."""
+        return sum(picture.numel() for picture in (*self.hr, *self.lr))
+
+    def to(self, device: torch.device) -> None:
+        """Moves all pictures to a device, where patches are cut from then on."""
+        self.lr = [picture.to(device) for picture in self.lr]
+        self.hr = [picture.to(device) for picture in self.hr]
+
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         rng = torch.Generator().manual_seed(mixed(self.seed, number))
         place = int(torch.randint(self.ends[-1], (1,), generator=rng))
@@ -52,6 +62,11 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
         hr = _cut(self.hr[which], top * self.scale, left * self.scale, self.lr_crop * self.scale)
         return turned(lr, turn), turned(hr, turn)
 
+    def cut(self, numbers: Iterable[int]) -> tuple[Tensor, Tensor]:
+        """The samples of these numbers as one batch: uint8 (B, 3, h, w) and (B, 3, hr_crop, hr_crop)."""
+        lr, hr = zip(*(self[number] for number in numbers), strict=True)
+        return torch.stack(lr), torch.stack(hr)
+
     def _rows(self, lr: Tensor) -> int:
         return lr.shape[-2] - self.lr_crop + 1
 
@@ -60,16 +75,34 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
 
 
 def batches(
-    patches: Dataset[tuple[Tensor, Tensor]], *, batch: int, first: int, workers: int = 0
-) -> Iterator[list[Tensor]]:
-    """Endless batches (lr, hr), uint8 (batch, 3, h, w): batch k holds the samples k * batch to (k + 1) * batch - 1.
+    patches: Patches, *, batch: int, first: int, workers: int = 0, rank: int = 0, ranks: int = 1
+) -> Iterator[Sequence[Tensor]]:
+    """Endless batches (lr, hr), uint8 (batch / ranks, 3, h, w): batch k has the samples k * batch to (k+1) * batch - 1.
 
-    first: the number of the first batch, so that a resumed run goes on where the other one stopped.
+    first: the number of the first batch, so that a resumed run goes on where the other one stopped. rank of ranks:
+    the part of every batch that one of several processes takes. workers: processes that cut patches ahead, for a CPU
+    with cores to spare. Raises ValueError if the batch cannot be shared evenly.
     """
-    numbers = range(first * batch, 1 << 32)
+    if batch % ranks:
+        raise ValueError(f"a batch of {batch} cannot be shared by {ranks} processes: take a multiple of {ranks}")
+    share = batch // ranks
+    numbers = (range(k * batch + rank * share, k * batch + (rank + 1) * share) for k in range(first, 1 << 32))
+    if not workers:
+        return map(patches.cut, numbers)
     own = torch.Generator()  # which the loader draws its workers' seeds from, instead of the global one
-    loader = DataLoader(patches, batch, sampler=numbers, num_workers=workers, drop_last=True, generator=own)
+    # An iterator as sampler: each of its ranges reaches a worker as one item, the numbers of a batch.
+    loader = DataLoader(_Batches(patches), None, sampler=numbers, num_workers=workers, generator=own)
     return iter(loader)
+
+
+class _Batches(Dataset[tuple[Tensor, Tensor]]):
+    """The whole batch of a range of numbers as one item."""
+
+    def __init__(self, patches: Patches) -> None:
+        self.patches = patches
+
+    def __getitem__(self, numbers: range) -> tuple[Tensor, Tensor]:
+        return self.patches.cut(numbers)
 
 
 def crop_to_multiple(picture: Tensor, scale: int) -> Tensor:

@@ -15,6 +15,7 @@ from srlib.models.srcnn import SRCNN, gaussian
 from srlib.models.srresnet import SRResNet
 
 WARM_UP = 0.02  # of the budget, in warm_cosine
+SHORT_RATE = 8e-4  # of `budgeted`: Adam's peak rate when minutes are to do what the papers did in days
 
 ParameterGroups = Callable[[nn.Module, float], Iterable[dict[str, Any]]]
 
@@ -27,6 +28,11 @@ def constant(fraction: float) -> float:
 def cosine(fraction: float) -> float:
     """A learning rate that falls along half a cosine: 1 at the start, 0 at the end of the budget."""
     return 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
+
+
+def tenfold_halving(fraction: float) -> float:
+    """A learning rate that is halved after each tenth of the budget: 1, then 1/2 from 0.1 on, 1/4 from 0.2 on."""
+    return 0.5 ** int(10 * min(fraction, 1.0) + 1e-9)
 
 
 def warm_cosine(fraction: float) -> float:
@@ -51,15 +57,16 @@ def default_start(model: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One stage of training. Lengths are HR pixels; `steps` counts optimiser steps."""
+    """One stage of training. Lengths are HR pixels; the budget is `steps` of the optimiser, or `minutes` if given."""
 
     name: str
     generator: Callable[..., nn.Module]  # called with scale=
     data: tuple[str, ...]  # names of sets, or folders
     hr_crop: int
     batch: int
-    steps: int
+    steps: int | None
     learning_rate: float
+    minutes: float | None = None
     scale: int = 3
     schedule: Callable[[float], float] = constant  # fraction of the budget that is used -> factor
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam
@@ -68,6 +75,8 @@ class Recipe:
     pixel: Loss = mse
     luma: bool = False  # train on Y alone
     label_margin: int = 0  # HR pixels left out of the loss on every side, where a patch lacks neighbours
+    clip: float | None = None  # largest norm of the gradient; None leaves it
+    ema: float | None = None  # share of the old average kept at each step; the averaged network is what counts then
     seed: int = 0
 
 
@@ -117,7 +126,8 @@ SRRESNET = Recipe(
     scale=4,
 )
 
-# Source: 2104.09497, section 4.1: 128, 192, 256 HR pixels at x2, x3, x4.
+# 2000 epochs of 1000 steps, the rate halved each 200; patches of 64 LR pixels at every scale, 128 HR pixels at x2.
+# Source: 2104.09497, section 4.1.
 A2N_PAPER = replace(
     SRRESNET,
     name="a2n",
@@ -127,10 +137,32 @@ A2N_PAPER = replace(
     steps=2_000_000,
     learning_rate=5e-4,
     scale=2,
+    schedule=tenfold_halving,
     pixel=l1,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (SRCNN_FAST, SRCNN_PAPER, SRRESNET, A2N_PAPER)}
+
+
+def budgeted(recipe: Recipe, *, minutes: float, learning_rate: float = SHORT_RATE) -> Recipe:
+    """The recipe for a given time instead of its steps: a rate that rises at once and ends at 0, whatever the time.
+
+    A recipe that anneals already keeps its schedule and rate. Raises ValueError for a time that is not above 0.
+    """
+    if not 0 < minutes < math.inf:
+        raise ValueError(f"minutes is {minutes}: a budget is above 0")
+    if recipe.schedule in (cosine, warm_cosine):
+        return replace(recipe, steps=None, minutes=minutes)
+    return replace(recipe, steps=None, minutes=minutes, schedule=warm_cosine, learning_rate=learning_rate)
+
+
+def rescaled(recipe: Recipe, scale: int) -> Recipe:
+    """The recipe at another scale, its patches of the same LR size: A2N's 128 HR pixels at x2 are 256 at x4.
+
+    SRCNN works at HR size, so its patches keep their HR size (cut to a multiple of the scale).
+    """
+    side = recipe.hr_crop if recipe.luma else recipe.hr_crop // recipe.scale * scale
+    return replace(recipe, scale=scale, hr_crop=max(side // scale, 1) * scale)
 
 
 def describe(recipe: Recipe) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""A training run as a folder: checkpoint, log, weights, summary; stopped at any moment, it goes on where it was."""
+"""A training run as a folder: checkpoints, log, samples, weights, summary; stopped at any moment, it goes on."""
 
-import csv
 import json
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,15 +14,20 @@ from typing import Any
 
 import torch
 
-from srlib import datasets, evaluation, training, zoo
-from srlib.files import atomically, write_text
+from srlib import checkpoints, datasets, distributed, evaluation, image, tiers, training, zoo
+from srlib.distributed import World
+from srlib.files import write_text
 from srlib.inference import checked, network_model
-from srlib.patches import Patches, batches
-from srlib.recipes import Recipe, describe
+from srlib.logs import Log, progress
+from srlib.patches import Patches, batches, crop_to_multiple
+from srlib.precision import Precision, best_precision
+from srlib.recipes import RECIPES, Recipe, budgeted, describe, rescaled
+from srlib.resize import imresize
 from srlib.training import Hook, Run, every
 
-CHECKPOINT, LOG, SUMMARY, WEIGHTS = "checkpoint.pt", "log.csv", "run.json", "weights.safetensors"
-COLUMNS = ("step", "seconds", "learning_rate", "loss", "psnr")
+LOG, SUMMARY, WEIGHTS, BEST, SAMPLES = "log.csv", "run.json", "weights.safetensors", "best.safetensors", "samples"
+SAMPLE_SIDE = 96  # LR pixels of a sample picture
+SAMPLES_KEPT = 3  # pictures of the validation set
 
 
 class Stopped(Exception):
@@ -32,65 +38,117 @@ class Stopped(Exception):
 class Options:
     """What a run's owner chooses and no paper says."""
 
-    steps: int | None = None
-    minutes: float | None = None
     device: str = "cpu"
-    bf16: bool = False
+    precision: Precision | None = None  # None: a resumed run's own, else the best that the device has
     workers: int = 0
+    accumulate: int = 1
+    compiled: bool = False
+    deterministic: bool = False
     log_every: int = 100
     save_every: int = 500
     validate_every: int = 2000
-    convention: str = "y-only"
     validation: str | None = None  # a set; None means Set5 where it is there, else pictures/held-out
     weights: str | None = None  # a model to start from instead of the recipe's initialisation
 
 
-def train(recipe: Recipe, folder: Path, options: Options, *, resume: bool = False, quiet: bool = False) -> Run:
+def planned(name: str, chosen: dict[str, Any], device: torch.device) -> tuple[Recipe, dict[str, Any]]:
+    """A recipe by name with the fields that its owner chose; with a budget in minutes also fitted to the device.
+
+    Returns the recipe, and all that was chosen, which leads to the same recipe on any device. Raises ValueError for
+    an unknown name.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"recipe {name!r} is not known: choose one of {', '.join(RECIPES)}")
+    recipe = rescaled(RECIPES[name], chosen.get("scale", RECIPES[name].scale))
+    if "minutes" in chosen:
+        recipe = budgeted(recipe, minutes=chosen["minutes"])
+        fitting = tiers.tier(recipe, device)
+        chosen = {"batch": fitting.batch, "hr_crop": fitting.hr_crop, **chosen}
+    return replace(recipe, **chosen), chosen
+
+
+def train(
+    recipe: Recipe, folder: Path, options: Options, *, resume: bool = False, quiet: bool = False, **notes: Any
+) -> Run:
     """Trains a recipe in a folder, with a progress bar, and leaves weights.safetensors, log.csv and run.json there.
 
+    Of several processes (torchrun) the first one measures and writes. notes: plain values that are kept with the run.
     Raises ValueError if the folder holds a run and `resume` is off (or the other way round), or as the parts do;
-    Stopped after Ctrl-C or SIGTERM, with the checkpoint of the last whole step saved.
+    MemoryError with what to lower; Stopped after Ctrl-C or SIGTERM, with the checkpoint of the last whole step saved.
     """
-    checkpoint = folder / CHECKPOINT
     _check(recipe, folder, options, resume)
+    device = distributed.own_device(checked(options.device))
+    with distributed.joined(device) as here:
+        return _train(recipe, folder, options, resume, quiet or not here.leads, notes, device, here)
+
+
+def _train(
+    recipe: Recipe,
+    folder: Path,
+    options: Options,
+    resume: bool,
+    quiet: bool,
+    notes: dict[str, Any],
+    device: torch.device,
+    here: World,
+) -> Run:
+    _determined(options.deterministic, device)
     watched = options.validation or _watched()
     datasets.files(watched)  # a wrong name is told now, not at the first validation
-    run = training.start(recipe, device=checked(options.device), bf16=options.bf16)
-    if resume:
-        training.load_checkpoint(run, checkpoint)
-        options = _resumed(options, run)
-    elif options.weights:
-        _begin_with(run, options.weights)
-    run.notes = {"steps": options.steps, "minutes": options.minutes, "weights": options.weights}
+    if recipe.batch % here.size:
+        raise ValueError(f"a batch of {recipe.batch} cannot be shared by {here.size} processes: take a multiple")
+    saved = checkpoints.newest(folder) if resume else None
+    precision = options.precision or (saved[1]["precision"] if saved else best_precision(device))
+    run = training.start(
+        recipe, device=device, precision=precision, accumulate=options.accumulate, compiled=options.compiled
+    )
+    if saved:
+        checkpoints.load_checkpoint(run, saved[0])
+        options = replace(options, weights=run.notes["weights"])
+        run.precision = precision
+    elif options.weights and (new := _begin_with(run, options.weights)) and not quiet:
+        print(f"{options.weights} is for another scale; newly initialised are {', '.join(new)}", file=sys.stderr)
+    run.notes |= {"weights": options.weights, **notes}
     pictures = datasets.load(recipe.data, quiet=quiet)
     patches = Patches(pictures, scale=recipe.scale, hr_crop=recipe.hr_crop, seed=recipe.seed)
-    log = Log(folder / LOG, step=run.step, every=options.log_every)
-    measure = partial(validate, name=watched, convention=options.convention)
-    with _progress(run, quiet) as show, _stopping() as stopping:
-        hooks: list[Hook] = [
-            every(options.validate_every, measure),
-            log,
-            every(options.save_every, partial(training.save_checkpoint, path=checkpoint)),
-            show,
-            stopping(checkpoint),
-        ]
-        source = batches(patches, batch=recipe.batch, first=run.step, workers=options.workers)
-        steps = options.steps or (None if options.minutes else recipe.steps)
-        training.fit(run, source, steps=steps, minutes=options.minutes, hooks=hooks)
-    if "psnr" not in run.terms:  # a run that was killed after its last step and before its weights
-        measure(run)
-    zoo.save(run.generator, folder / WEIGHTS, scale=recipe.scale)
-    write_text(folder / SUMMARY, json.dumps(summary(run, options, patches, watched), indent=1) + "\n")
+    if tiers.fits_on(device, patches.bytes):
+        patches.to(device)
+    source = batches(
+        patches, batch=recipe.batch, first=run.step, workers=options.workers, rank=here.rank, ranks=here.size
+    )
+    run.fraction = training.used(run, recipe.steps, recipe.minutes)
+    with progress(run, quiet=quiet) as show, _stopping() as stopping:
+        hooks = [show, stopping(folder)]
+        if here.leads:
+            log = Log(folder / LOG, step=run.step, every=options.log_every)
+            hooks = [
+                every(options.validate_every, partial(validate, name=watched, folder=folder)),
+                log,
+                every(options.save_every, partial(checkpoints.keep, folder=folder)),
+                *hooks,
+            ]
+        with tiers.ladder(run):
+            training.fit(run, source, hooks=hooks)
+    if here.leads:
+        if "psnr" not in run.terms:  # a run that was killed after its last step and before its weights
+            validate(run, watched, folder)
+        zoo.save(run.result, folder / WEIGHTS, scale=recipe.scale)
+        told = summary(run, options, patches, watched, here)
+        write_text(folder / SUMMARY, json.dumps(told, indent=1) + "\n")
     return run
 
 
+def _determined(wanted: bool, device: torch.device) -> None:
+    """The same numbers at every run of a GPU, if wanted, else its fastest kernels."""
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # which cuBLAS asks for
+        torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = device.type == "cuda" and not wanted
+
+
 def _check(recipe: Recipe, folder: Path, options: Options, resume: bool) -> None:
-    if (folder / CHECKPOINT).exists() != resume:
-        raise ValueError(
-            f"{folder} holds no run to resume: leave --resume out to begin one"
-            if resume
-            else f"{folder} already holds a run: --resume goes on with it, or choose another --out"
-        )
+    if checkpoints.all_in(folder) and not resume:
+        raise ValueError(f"{folder} already holds a run: --resume goes on with it, or choose another --out")
     if resume and options.weights:
         raise ValueError(f"a resumed run goes on from its own weights, not from {options.weights}: leave --start out")
     if recipe.hr_crop <= 2 * recipe.label_margin:
@@ -99,33 +157,51 @@ def _check(recipe: Recipe, folder: Path, options: Options, resume: bool) -> None
         )
 
 
-def _resumed(options: Options, run: Run) -> Options:
-    """The options of a run that goes on: its own budget unless a new one is given, its own precision and start."""
-    kept = run.notes
-    budget = {} if options.steps or options.minutes else {"steps": kept["steps"], "minutes": kept["minutes"]}
-    return replace(options, **budget, bf16=run.bf16, weights=kept["weights"])
-
-
-def _begin_with(run: Run, weights: str) -> None:
+def _begin_with(run: Run, weights: str) -> list[str]:
+    """Starts from other weights; those of another scale are taken where they fit. Returns the tensors that stay new."""
     earlier = zoo.load(weights, scale=_scale_of(weights, run.recipe.scale))
     try:
-        run.generator.load_state_dict(earlier.state_dict())
-    except RuntimeError as error:
+        if type(earlier) is not type(run.generator):
+            raise zoo.WeightsError(f"it is {type(earlier).__name__}")
+        new = zoo.load_matching(run.generator, earlier.state_dict())
+        if new and earlier.scale == run.generator.scale:
+            raise zoo.WeightsError(f"{', '.join(new)} have other shapes")
+    except zoo.WeightsError as error:
         raise ValueError(
-            f"{weights} is another network than {run.recipe.name}'s: start from one of its kind"
+            f"{weights} is another network than {run.recipe.name}'s ({error}): start from one of its kind"
         ) from error
+    if run.average is not None:
+        run.average.load_state_dict(run.generator.state_dict())
+    return new
 
 
-def validate(run: Run, name: str, convention: str) -> None:
-    """A hook: PSNR of the generator on a set, into run.terms["psnr"] and run.best."""
-    with training.judging(run.generator):
-        model = network_model(run.generator, name=run.recipe.name, device=run.device)
-        [result] = evaluation.evaluate(model, [name], convention=convention)
+def validate(run: Run, name: str, folder: Path) -> None:
+    """A hook: PSNR of the result on a set, into run.terms["psnr"] and run.best; sample pictures; the best weights."""
+    with training.judging(run.result):
+        model = network_model(run.result, name=run.recipe.name, device=run.device)
+        [result] = evaluation.evaluate(model, [name], convention=convention_of(run.recipe))
+        for path in datasets.files(name)[:SAMPLES_KEPT]:
+            hr = crop_to_multiple(_middle(image.read(path).rgb, SAMPLE_SIDE * model.scale), model.scale)
+            lr = imresize(image.to_uint8(hr), scale=1 / model.scale)
+            bicubic = image.to_float(imresize(lr, scale=model.scale))
+            image.write(folder / SAMPLES / f"{path.stem}-{run.step:09}.png", torch.cat([bicubic, model(lr), hr], 3))
     run.terms["psnr"] = result.mean().psnr
-    run.best = max(run.best, run.terms["psnr"])
+    if run.terms["psnr"] > run.best:
+        run.best = run.terms["psnr"]
+        zoo.save(run.result, folder / BEST, scale=run.recipe.scale)
 
 
-def summary(run: Run, options: Options, patches: Patches, watched: str) -> dict[str, Any]:
+def convention_of(recipe: Recipe) -> str:
+    """The protocol that a recipe is watched by: y-only for a network of luma, else y-of-rgb."""
+    return "y-only" if recipe.luma else "y-of-rgb"
+
+
+def _middle(picture: torch.Tensor, side: int) -> torch.Tensor:
+    top, left = (max(length - side, 0) // 2 for length in picture.shape[-2:])
+    return picture[..., top : top + side, left : left + side]
+
+
+def summary(run: Run, options: Options, patches: Patches, watched: str, here: World) -> dict[str, Any]:
     """What a reader of the weights wants to know, as plain values; `start` nests the runs before this one."""
     return {
         "recipe": describe(run.recipe),
@@ -134,10 +210,18 @@ def summary(run: Run, options: Options, patches: Patches, watched: str) -> dict[
         "pictures_too_small": patches.too_small,
         "steps": run.step,
         "minutes": round(run.seconds / 60, 1),
+        "skipped_steps": run.skipped,
+        "waited_for_data": round(run.waited / max(run.seconds, 1e-9), 4),
+        "processes": here.size,
         "device": device_name(run.device),
-        "precision": "bf16" if run.bf16 else "fp32",
+        "precision": run.precision,
         "torch": torch.__version__,
-        "validation": {"set": watched, "convention": options.convention, "psnr": run.terms.get("psnr")},
+        "validation": {
+            "set": watched,
+            "convention": convention_of(run.recipe),
+            "psnr": run.terms.get("psnr"),
+            "best": run.best,
+        },
     }
 
 
@@ -148,19 +232,20 @@ def _history(weights: str) -> Any:
 
 
 def publish(folder: Path, name: str, *, sets: Sequence[str] = ("Set5", "Set14"), target: Path = zoo.FOLDER) -> Path:
-    """Turns a finished run into shipped weights: file, log and card side by side as NAME_xSCALE.
+    """Turns a finished run into shipped weights: file (float16), log and card side by side as NAME_xSCALE.
 
-    The card holds the run's summary and what the weights measure on the sets, by both conventions. Returns its path.
-    Raises ValueError if the run is not finished or a set is not here.
+    The card holds the run's summary and what the shipped file measures on the sets, by every convention that its
+    network can take. Returns its path. Raises ValueError if the run is not finished or a set is not here.
     """
     if not (folder / SUMMARY).is_file():
         raise ValueError(f"{folder} holds no finished run: {SUMMARY} is missing")
     network = zoo.load(folder / WEIGHTS)
+    network.half().float()  # what the shipped file will hold
     model = network_model(network, name=name)
     stem = target / f"{name}_x{model.scale}"
     measured = {
         convention: {r.name: r.mean()._asdict() for r in evaluation.evaluate(model, sets, convention=convention)}
-        for convention in evaluation.CONVENTIONS
+        for convention in evaluation.conventions_of(model)
     }
     told = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     log = stem.with_suffix(".csv")
@@ -179,7 +264,8 @@ def publish(folder: Path, name: str, *, sets: Sequence[str] = ("Set5", "Set14"),
     }
     write_text(log, (folder / LOG).read_text(encoding="utf-8"))
     write_text(stem.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
-    zoo.save(network, stem.with_suffix(".safetensors"), scale=model.scale)  # last: the model is there with its card
+    # Last: the model is there with its card.
+    zoo.save(network, stem.with_suffix(".safetensors"), scale=model.scale, half=True)
     return stem.with_suffix(".json")
 
 
@@ -197,45 +283,6 @@ def device_name(device: torch.device) -> str:
     return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
 
 
-class Log:
-    """A hook that writes a line of COLUMNS every so many steps: the mean loss since the line before, and the rest.
-
-    The file is appended to, so that a killed run keeps its lines; those after the step that a run resumes from
-    are cut.
-    """
-
-    def __init__(self, path: Path, *, step: int, every: int) -> None:
-        kept = [row for row in read_log(path) if row["step"] <= step] if path.exists() and step else []
-        self.path, self.every, self.losses = path, every, list[float]()
-        atomically(path, lambda part: self._write(part, kept))
-
-    def __call__(self, run: Run) -> None:
-        self.losses.append(run.terms["loss"])
-        if run.step % self.every and run.fraction < 1:
-            return
-        row = {"step": run.step, "seconds": run.seconds, **run.terms, "loss": sum(self.losses) / len(self.losses)}
-        self.losses.clear()
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS).writerow({key: _short(row[key]) for key in COLUMNS if key in row})
-
-    @staticmethod
-    def _write(part: Path, rows: Sequence[dict[str, float]]) -> None:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows({key: _short(value) for key, value in row.items()} for row in rows)
-
-
-def read_log(path: Path) -> list[dict[str, float]]:
-    """The lines of a log.csv, numbers only: what a line lacks (psnr between validations) is left out."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
-
-
-def _short(value: float) -> str:
-    return f"{value:.6g}"
-
-
 def _watched() -> str:
     try:
         datasets.files("Set5")
@@ -251,22 +298,6 @@ def _scale_of(model: str, wanted: int) -> int:
 
 
 @contextmanager
-def _progress(run: Run, quiet: bool) -> Iterator[Hook]:
-    """A bar over the used share of the budget, whether that is steps or minutes."""
-    from tqdm import tqdm
-
-    layout = "{desc} {percentage:5.1f}% |{bar}| {elapsed}<{remaining}{postfix}"
-    with tqdm(total=1.0, desc=run.recipe.name, bar_format=layout, disable=quiet) as bar:
-
-        def show(run: Run) -> None:
-            bar.update(run.fraction - bar.n)
-            psnr = f", {run.best:.2f} dB" if run.best > float("-inf") else ""
-            bar.set_postfix_str(f"step {run.step}, loss {run.terms['loss']:.2e}{psnr}", refresh=False)
-
-        yield show
-
-
-@contextmanager
 def _stopping() -> Iterator[Callable[[Path], Hook]]:
     """Ctrl-C and SIGTERM end the run after the step under way; a second Ctrl-C ends it at once."""
     asked = threading.Event()
@@ -279,10 +310,12 @@ def _stopping() -> Iterator[Callable[[Path], Hook]]:
 
     old = [signal.signal(s, ask) for s in signals] if main else []
 
-    def hook(checkpoint: Path) -> Hook:
+    def hook(folder: Path) -> Hook:
         def stop(run: Run) -> None:
-            if asked.is_set():
-                training.save_checkpoint(run, checkpoint)
+            [anywhere] = distributed.largest([float(asked.is_set())], run.device)
+            if anywhere and run.fraction < 1:
+                if distributed.world().leads:
+                    checkpoints.keep(run, folder)
                 raise Stopped(f"stopped at step {run.step}; --resume goes on from there")
 
         return stop

@@ -1,19 +1,23 @@
 """One loop for every stage: the state is a Run, a step is a function, everything else is a hook."""
 
 import contextlib
+import copy
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from srlib import color
-from srlib.files import atomically
+from srlib import color, distributed
 from srlib.image import to_float
-from srlib.recipes import Recipe, describe
+from srlib.precision import Precision, autocast, scaler
+from srlib.recipes import Recipe
+
+PATIENCE = 20  # steps in a row that may be skipped; float16's scale needs some before it fits
+_AGAIN = f", for the {PATIENCE}th time in a row"
 
 
 @dataclass
@@ -24,22 +28,48 @@ class Run:
     generator: nn.Module
     optimizer: torch.optim.Optimizer
     device: torch.device
-    bf16: bool = False
+    precision: Precision = "fp32"
+    forward: Callable[[Tensor], Tensor] | None = None  # the generator as it is trained: compiled, or with others
+    average: nn.Module | None = None  # its moving average, where the recipe wants one
+    accumulate: int = 1  # parts in which a batch goes through the network, one after the other
     step: int = 0
     seconds: float = 0.0
+    waited: float = 0.0  # seconds of these in which the loop waited for data
     fraction: float = 0.0
+    skipped: int = 0  # steps that were not taken because the gradient was not finite
+    skipped_in_a_row: int = 0
     terms: dict[str, float] = field(default_factory=dict)  # of the last step: loss, learning_rate, psnr if measured
     best: float = float("-inf")  # dB, highest validation PSNR so far
     notes: dict[str, Any] = field(default_factory=dict)  # plain values that the run's owner wants kept with it
+
+    def __post_init__(self) -> None:
+        self.scaler = scaler(self.device, self.precision)
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that is measured and shipped: the moving average if there is one."""
+        return self.generator if self.average is None else self.average
 
 
 Step = Callable[[Run, Tensor, Tensor], dict[str, Tensor]]
 Hook = Callable[[Run], None]
 
 
-def start(recipe: Recipe, *, device: torch.device | str = "cpu", bf16: bool = False) -> Run:
-    """A fresh run: the recipe's network, initialised from its seed, and its optimiser."""
+def start(
+    recipe: Recipe,
+    *,
+    device: torch.device | str = "cpu",
+    precision: Precision = "fp32",
+    accumulate: int = 1,
+    compiled: bool = False,
+) -> Run:
+    """A fresh run: the recipe's network, initialised from its seed, its optimiser, and its average if it wants one.
+
+    accumulate: parts of a batch that go through the network one after the other, for less memory; the step is the
+    same up to rounding (but for batch norm, which sees a part at a time). compiled: torch.compile the network.
+    """
     torch.manual_seed(recipe.seed)
+    device = torch.device(device)
     generator = recipe.generator(scale=recipe.scale)
     recipe.start(generator)
     generator = generator.to(device).to(memory_format=torch.channels_last)
@@ -47,7 +77,18 @@ def start(recipe: Recipe, *, device: torch.device | str = "cpu", bf16: bool = Fa
     optimizer = recipe.optimizer(groups, lr=recipe.learning_rate)
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
-    return Run(recipe, generator, optimizer, torch.device(device), bf16)
+    network = distributed.shared(generator, device)
+    average = None if recipe.ema is None else copy.deepcopy(generator).requires_grad_(False)
+    return Run(
+        recipe,
+        generator,
+        optimizer,
+        device,
+        precision,
+        torch.compile(network) if compiled else network,
+        average,
+        accumulate,
+    )
 
 
 def train_step(run: Run, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
@@ -58,15 +99,44 @@ def train_step(run: Run, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
     recipe = run.recipe
     if recipe.luma:
         lr, hr = color.luma(lr), color.luma(hr)
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.bf16):
-        sr = run.generator(lr)
     m = recipe.label_margin
     inside = (..., slice(m, hr.shape[-2] - m), slice(m, hr.shape[-1] - m))
-    loss = recipe.pixel(sr.float()[inside], hr[inside])
+
+    def loss(lr: Tensor, hr: Tensor) -> Tensor:
+        with autocast(run.device, run.precision):
+            sr = (run.forward or run.generator)(lr)
+        return recipe.pixel(sr.float()[inside], hr[inside])
+
+    return {"loss": descend(run, loss, lr, hr)}
+
+
+def descend(run: Run, loss: Callable[[Tensor, Tensor], Tensor], lr: Tensor, hr: Tensor) -> Tensor:
+    """One step of the optimiser along the gradient of loss(lr, hr), in `run.accumulate` parts; returns the loss.
+
+    A gradient that is not finite is not followed: weights and batch statistics stay, and the step counts as skipped.
+    """
+    buffers = list(run.generator.buffers())
+    kept = [buffer.clone() for buffer in buffers]
     run.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    run.optimizer.step()
-    return {"loss": loss.detach()}
+    total = torch.zeros((), device=run.device)
+    parts = list(zip(lr.tensor_split(run.accumulate), hr.tensor_split(run.accumulate), strict=True))
+    for number, (small, large) in enumerate(parts):
+        with _together(run.forward, last=number == len(parts) - 1):
+            part = loss(small, large) * (len(small) / len(lr))
+            run.scaler.scale(part).backward()
+        total += part.detach()
+    run.scaler.unscale_(run.optimizer)
+    norm = nn.utils.clip_grad_norm_(run.generator.parameters(), run.recipe.clip or math.inf)
+    if math.isfinite(float(norm)):
+        run.scaler.step(run.optimizer)
+        run.skipped_in_a_row = 0
+    else:
+        for buffer, old in zip(buffers, kept, strict=True):
+            buffer.copy_(old)
+        run.skipped += 1
+        run.skipped_in_a_row += 1
+    run.scaler.update()
+    return total
 
 
 def fit(
@@ -80,10 +150,13 @@ def fit(
 ) -> Run:
     """Trains until the budget is used: `steps` in all, or `minutes` in all, whichever ends first.
 
-    batches: (lr, hr) uint8, beginning with batch number run.step. The learning rate follows the recipe's schedule
-    over the fraction of the budget that is used, so that any budget ends annealed. A loss that is not finite
-    stops the run. Raises ValueError without a budget, FloatingPointError for such a loss.
+    batches: (lr, hr) uint8, beginning with batch number run.step. Without a budget the recipe's is taken. The
+    learning rate follows the recipe's schedule over the fraction of the budget that is used, so that any budget ends
+    annealed. Raises ValueError if there is no budget, FloatingPointError after PATIENCE steps in a row whose loss or
+    gradient is not finite.
     """
+    if steps is None and minutes is None:
+        steps, minutes = run.recipe.steps, run.recipe.minutes
     if steps is None and minutes is None:
         raise ValueError("fit needs a budget: steps=, minutes=, or both")
     run.generator.train()
@@ -94,17 +167,22 @@ def fit(
         factor = run.recipe.schedule(run.fraction)
         for group in run.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
-        lr, hr = (to_float(x.to(run.device)) for x in next(source))
+        asked = time.perf_counter()
+        lr, hr = (to_float(x.to(run.device, non_blocking=True)) for x in next(source))
+        run.waited += time.perf_counter() - asked
         terms = step(run, lr, hr)
+        if run.average is not None and not run.skipped_in_a_row:
+            move_average(run.average, run.generator, keep=run.recipe.ema or 0.0)
         run.step += 1
-        run.seconds = earlier + time.perf_counter() - begin
-        run.fraction = used(run, steps, minutes)
-        run.terms = {name: float(value) for name, value in terms.items()}
+        run.terms = {name: distributed.mean(float(value), run.device) for name, value in terms.items()}
         run.terms["learning_rate"] = run.recipe.learning_rate * factor
-        if not all(abs(value) < float("inf") for value in run.terms.values()):
+        [run.seconds] = distributed.largest([earlier + time.perf_counter() - begin], run.device)
+        run.fraction = used(run, steps, minutes)
+        followed = not run.skipped_in_a_row and not all(map(math.isfinite, run.terms.values()))
+        if followed or run.skipped_in_a_row >= PATIENCE:
             raise FloatingPointError(
-                f"step {run.step}: {run.terms} is not finite; the last checkpoint is intact: "
-                "go on from it with a lower learning rate"
+                f"step {run.step}: {run.terms} or its gradient is not finite{'' if followed else _AGAIN}; the last "
+                "checkpoint is intact: go on from it with a lower learning rate, with a clip, or in fp32"
             )
         for hook in hooks:
             hook(run)
@@ -116,6 +194,17 @@ def used(run: Run, steps: int | None, minutes: float | None) -> float:
     by_steps = 0.0 if steps is None else run.step / max(steps, 1)
     by_time = 0.0 if minutes is None else run.seconds / 60 / max(minutes, 1e-9)
     return min(max(by_steps, by_time), 1.0)
+
+
+@torch.no_grad()
+def move_average(old: nn.Module, new: nn.Module, *, keep: float) -> None:
+    """Moves an averaged network a little towards the trained one: old = keep * old + (1 - keep) * new.
+
+    Buffers (batch statistics) are copied. With keep = 0.999 the average looks back over some 1000 steps.
+    """
+    torch._foreach_lerp_(list(old.parameters()), list(new.parameters()), 1 - keep)
+    for mine, theirs in zip(old.buffers(), new.buffers(), strict=True):
+        mine.copy_(theirs)
 
 
 def every(steps: int, hook: Hook) -> Hook:
@@ -139,40 +228,7 @@ def judging(model: nn.Module) -> Iterator[nn.Module]:
         model.train(was)
 
 
-def save_checkpoint(run: Run, path: Path) -> None:
-    """Writes all that a resumed run needs, as one file that appears whole or not at all. Raises OSError."""
-    state = {
-        "recipe": describe(run.recipe),
-        "generator": run.generator.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "rng": torch.get_rng_state(),
-        **{name: getattr(run, name) for name in _KEPT},
-    }
-    atomically(path, lambda part: torch.save(state, part))
-
-
-def load_checkpoint(run: Run, path: Path) -> Run:
-    """Puts a run back where `save_checkpoint` was called; on the CPU its further steps are bit for bit the same.
-
-    Raises ValueError if the file is not a checkpoint of this recipe, and says what differs.
-    """
-    try:
-        state: dict[str, Any] = torch.load(path, map_location=run.device, weights_only=True)
-        saved = state["recipe"]
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise ValueError(f"{path} is no checkpoint that can be read ({error}): start anew or take another") from error
-    mine = describe(run.recipe)
-    changed = [f"{key} was {saved.get(key)}, is {mine[key]}" for key in mine if saved.get(key) != mine[key]]
-    if changed:
-        raise ValueError(f"{path} belongs to another recipe ({'; '.join(changed)}): use another --out folder")
-    run.generator.load_state_dict(state["generator"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["rng"].cpu())
-    for name in _KEPT:
-        setattr(run, name, state[name])
-    return run
-
-
-_KEPT = ("step", "seconds", "best", "terms", "bf16", "notes")
+def _together(network: object, *, last: bool) -> contextlib.AbstractContextManager[object]:
+    """Several processes exchange their gradients once, in the last part of a batch."""
+    wait = getattr(network, "no_sync", None)
+    return contextlib.nullcontext() if last or wait is None else wait()

@@ -106,11 +106,13 @@ def told_scale(path: Path) -> int | None:
     return _told(read_state(path)[1]) if path.is_file() else None
 
 
-def save(model: nn.Module, path: Path, *, scale: int) -> None:
-    """Writes a network's weights as safetensors, its scale in the metadata; whole or not at all."""
+def save(model: nn.Module, path: Path, *, scale: int, half: bool = False) -> None:
+    """Writes a network's weights as safetensors, its scale in the metadata; whole or not at all. half: as float16."""
     import safetensors.torch
 
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    if half:
+        state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
     data = safetensors.torch.save(state, metadata={"scale": str(scale)})
     atomically(path, lambda part: part.write_bytes(data))
 

@@ -14,7 +14,7 @@ FLOORS = [
     {"bands", "image", "color", "resize", "losses", "models"},
     {"metrics"},
     {"download", "datasets", "patches", "recipes", "zoo"},
-    {"inference", "evaluation", "training", "runs"},
+    {"precision", "distributed", "inference", "evaluation", "training", "checkpoints", "tiers", "logs", "runs"},
     {"plots", "bench", "cli", "__main__"},
 ]
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from srlib import cli, datasets, evaluation, image, runs, zoo
+from srlib import checkpoints, cli, datasets, evaluation, image, logs, runs, zoo
 from srlib.inference import open_model
 from srlib.patches import Patches, batches
 from srlib.recipes import SRCNN_FAST, SRCNN_PAPER
@@ -38,7 +38,7 @@ def _weights(folder: Path) -> dict[str, Tensor]:
 
 def _wait_for_checkpoint(folder: Path, process: subprocess.Popen[bytes]) -> None:
     for _ in range(1200):
-        if (folder / runs.CHECKPOINT).exists() or process.poll() is not None:
+        if checkpoints.all_in(folder) or process.poll() is not None:
             return
         time.sleep(0.05)
 
@@ -68,13 +68,13 @@ def test_killed_or_stopped_and_resumed_ends_with_the_same_weights(pictures: Path
         assert process.communicate(timeout=200)[0] is None
         assert process.returncode == 0
     whole = _weights(tmp_path / "whole")
-    log = runs.read_log(tmp_path / "whole" / runs.LOG)
+    log = logs.read_log(tmp_path / "whole" / runs.LOG)
     assert [row["step"] for row in log] == [100, 200, 300]
     for folder in signals:
         resumed = _weights(tmp_path / folder)
         assert resumed.keys() == whole.keys()
         assert all(torch.equal(resumed[key], whole[key]) for key in whole)
-        again = runs.read_log(tmp_path / folder / runs.LOG)
+        again = logs.read_log(tmp_path / folder / runs.LOG)
         assert [row["step"] for row in again] == [100, 200, 300]
         assert again[-1]["psnr"] == log[-1]["psnr"]
 
@@ -86,7 +86,7 @@ def test_what_a_run_leaves(pictures: Path, tmp_path: Path, capsys: pytest.Captur
     assert told["pictures"] == 3
     assert told["recipe"]["seed"] == "3"
     assert told["recipe"]["hr_crop"] == "24"
-    [row] = runs.read_log(tmp_path / "run" / runs.LOG)
+    [row] = logs.read_log(tmp_path / "run" / runs.LOG)
     assert row["psnr"] == pytest.approx(told["validation"]["psnr"], abs=1e-3)
     assert f"{row['psnr']:.3f} dB" in capsys.readouterr().out
     # The weights are the network that the validation saw.
@@ -98,10 +98,10 @@ def test_what_a_run_leaves(pictures: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_training_learns(pictures: Path, tmp_path: Path) -> None:
-    recipe = replace(SRCNN_FAST, data=(str(pictures),), hr_crop=24, batch=2)
-    options = runs.Options(steps=60, log_every=20, validation=str(pictures))
+    recipe = replace(SRCNN_FAST, data=(str(pictures),), hr_crop=24, batch=2, steps=60)
+    options = runs.Options(log_every=20, validation=str(pictures))
     runs.train(recipe, tmp_path / "run", options, quiet=True)
-    rows = runs.read_log(tmp_path / "run" / runs.LOG)
+    rows = logs.read_log(tmp_path / "run" / runs.LOG)
     assert rows[-1]["loss"] < rows[0]["loss"] / 2
     assert rows[-1]["learning_rate"] < 1e-5 < rows[0]["learning_rate"]
 
@@ -139,13 +139,15 @@ def test_publish_measures_what_it_ships(pictures: Path, tmp_path: Path, monkeypa
     assert json.loads(path.read_text()) == card
     [result] = evaluation.evaluate(open_model("mine", scale=3), [pictures], convention="y-of-rgb")
     assert card["measured"]["y-of-rgb"]["pictures"]["psnr"] == result.mean().psnr
-    assert runs.read_log(path.with_name(card["log"]))[-1]["step"] == card["steps"] == 2
+    assert logs.read_log(path.with_name(card["log"]))[-1]["step"] == card["steps"] == 2
 
 
 def test_a_resumed_run_keeps_its_budget_precision_and_start(pictures: Path, tmp_path: Path) -> None:
     zoo.save(SRCNN_FAST.generator(scale=3), tmp_path / "first.safetensors", scale=3)
     out = tmp_path / "run"
-    cli.main(_command(pictures, out, "--steps", "4", "--bf16", "--start", str(tmp_path / "first.safetensors")))
+    cli.main(
+        _command(pictures, out, "--steps", "4", "--precision", "bf16", "--start", str(tmp_path / "first.safetensors"))
+    )
     assert cli.main(_command(pictures, out, "--resume")) == 0  # its budget is used up: it ends at once, whole
     told = json.loads((out / runs.SUMMARY).read_text())
     assert (told["steps"], told["precision"], told["start"]) == (4, "bf16", "first.safetensors")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from srlib import runs, zoo
+from srlib import logs, zoo
 from srlib.models import SRCNN
 
 
@@ -109,4 +109,4 @@ def test_shipped_srcnn() -> None:
         assert card["stages"][-1]["recipe"]["scale"] == str(scale)
         assert card["steps"] == sum(stage["steps"] for stage in card["stages"])
         assert {"data", "minutes", "device", "log", "measured"} <= card.keys()
-        assert runs.read_log(zoo.FOLDER / card["log"])[-1]["step"] == card["stages"][-1]["steps"]
+        assert logs.read_log(zoo.FOLDER / card["log"])[-1]["step"] == card["stages"][-1]["steps"]

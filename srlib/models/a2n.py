@@ -73,6 +73,7 @@ class A2N(nn.Module):
     which the paper trains each by itself. plain_kernel=1 is A2N-M. Raises ValueError for another scale.
     """
 
+    in_channels = 3
     halo = None  # the means over the whole picture reach everywhere: no strip of it gives the same
 
     def __init__(

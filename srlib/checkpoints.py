@@ -1,0 +1,95 @@
+"""A run on disk: everything that it needs to go on, as plain tensors and values, the last few of them."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from srlib.files import atomically
+from srlib.recipes import describe
+from srlib.training import Run
+
+KEPT = 2  # the last so many; the older one is for a newest one that cannot be read
+_PLAIN = ("step", "seconds", "waited", "skipped", "skipped_in_a_row", "best", "terms", "precision", "notes")
+_BUDGET = ("steps", "minutes")  # which a run that goes on may change
+
+
+def save_checkpoint(run: Run, path: Path) -> None:
+    """Writes all that a resumed run needs, as one file that appears whole or not at all. Raises OSError."""
+    state = {
+        "recipe": describe(run.recipe),
+        "generator": run.generator.state_dict(),
+        "average": None if run.average is None else run.average.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "scaler": run.scaler.state_dict(),
+        "rng": torch.get_rng_state(),
+        **{name: getattr(run, name) for name in _PLAIN},
+    }
+    atomically(path, lambda part: torch.save(state, part))
+
+
+def load_checkpoint(run: Run, path: Path) -> Run:
+    """Puts a run back where `save_checkpoint` was called; on the CPU its further steps are bit for bit the same.
+
+    Raises ValueError if the file is not a checkpoint of this recipe, and says what differs.
+    """
+    state = read(path, run.device)
+    mine = describe(run.recipe)
+    saved = state["recipe"]
+    changed = [
+        f"{key} was {saved.get(key)}, is {mine[key]}"
+        for key in mine
+        if key not in _BUDGET and saved.get(key) != mine[key]
+    ]
+    if changed:
+        raise ValueError(f"{path} belongs to another recipe ({'; '.join(changed)}): use another --out folder")
+    run.generator.load_state_dict(state["generator"])
+    if run.average is not None:
+        run.average.load_state_dict(state["average"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    run.scaler.load_state_dict(state["scaler"])
+    torch.set_rng_state(state["rng"].cpu())
+    for name in _PLAIN:
+        setattr(run, name, state[name])
+    return run
+
+
+def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """The contents of a checkpoint; nothing in the file is executed. Raises ValueError if it is none."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        if missing := {"recipe", "generator", "average", "optimizer", "scaler", "rng", *_PLAIN} - state.keys():
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is no checkpoint that can be read ({error}): start anew or take another") from error
+    return state
+
+
+def path_of(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return folder / f"checkpoint-{step:09}.pt"
+
+
+def all_in(folder: Path) -> list[Path]:
+    """The checkpoints of a run's folder, the oldest first."""
+    return sorted(folder.glob("checkpoint-*.pt"))
+
+
+def newest(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The latest checkpoint that can be read, and what is in it. Raises ValueError if there is none."""
+    reasons = []
+    for path in reversed(all_in(folder)):
+        try:
+            return path, read(path)
+        except ValueError as error:
+            reasons.append(str(error))
+    raise ValueError("; ".join(reasons) or f"{folder} holds no run to resume: leave --resume out to begin one")
+
+
+def keep(run: Run, folder: Path) -> None:
+    """A hook: saves the run, and only then removes all but the last KEPT checkpoints."""
+    save_checkpoint(run, path_of(folder, run.step))
+    for old in all_in(folder)[:-KEPT]:
+        old.unlink(missing_ok=True)
