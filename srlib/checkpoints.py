@@ -1,5 +1,6 @@
 """A run on disk: everything that it needs to go on, as plain tensors and values, the last few of them."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ def save_checkpoint(run: Run, path: Path) -> None:
         "rng": torch.get_rng_state(),
         **{name: getattr(run, name) for name in _PLAIN},
     }
-    atomically(path, lambda part: torch.save(state, part))
+    data = io.BytesIO()  # torch.save to a full disk raises RuntimeErrors without a reason
+    torch.save(state, data)
+    atomically(path, lambda part: part.write_bytes(data.getbuffer()))
 
 
 def load_checkpoint(run: Run, path: Path) -> Run:

@@ -176,6 +176,7 @@ def _add_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     machine.add_argument("--compile", action="store_true", help="torch.compile the network; see `srlib bench train`")
     machine.add_argument("--deterministic", action="store_true", help="the same numbers at every run of a GPU; slower")
     machine.add_argument("--workers", type=int, default=0, help="processes that cut patches ahead")
+    parser.add_argument("--log-every", type=_whole, default=100, metavar="STEPS")
     parser.add_argument("--save-every", type=_whole, default=500, metavar="STEPS")
     parser.add_argument("--validate-every", type=_whole, default=2000, metavar="STEPS")
     parser.add_argument("--validation", metavar="SET", help="default: Set5 where it is there, else pictures/held-out")
@@ -212,6 +213,7 @@ def _train(args: argparse.Namespace) -> None:
         accumulate=args.accumulate,
         compiled=args.compile,
         deterministic=args.deterministic,
+        log_every=args.log_every,
         save_every=args.save_every,
         validate_every=args.validate_every,
         validation=args.validation,
