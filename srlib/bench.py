@@ -84,7 +84,7 @@ def report(*, threads: int = 1, effort: Effort | None = None) -> str:
         raise ValueError(f"threads is {threads}: it must be at least 1")
     effort = effort or Effort()
     peers, missing = find_peers()
-    with _threads(threads):
+    with on_threads(threads):
         rows = [*resizing(peers, effort), *measuring(peers, effort), *starting(effort)]
     footer = ["", f"not installed, so not run: {', '.join(missing)}"] if missing else []
     return "\n".join([*_header(threads), "", *table(rows), *footer])
@@ -262,7 +262,7 @@ def starting(effort: Effort) -> Iterator[Row]:
 
 
 @contextmanager
-def _threads(n: int) -> Iterator[None]:
+def on_threads(n: int) -> Iterator[None]:
     """torch, and OpenCV where a peer has brought it, on n threads for a while."""
     setters = [(torch.set_num_threads, torch.get_num_threads())]
     if cv2 := sys.modules.get("cv2"):

@@ -297,14 +297,26 @@ def _data_check(args: argparse.Namespace) -> int:
 
 def _add_bench(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = commands.add_parser("bench", help="speed and exactness beside other libraries, as ratios")
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("metrics", "train"),
+        default="metrics",
+        help="metrics: resizing, PSNR, SSIM, start-up (default); train: steps a second, waiting, memory",
+    )
     parser.add_argument("--threads", type=int, default=1, help="one thread is the fairest comparison")
+    parser.add_argument("--device", default="cpu", help="where `train` is measured: cpu, cuda, mps")
     parser.set_defaults(run=_bench)
 
 
 def _bench(args: argparse.Namespace) -> None:
-    from srlib.bench import report
+    from srlib import bench, bench_train
+    from srlib.inference import checked
 
-    print(report(threads=args.threads))
+    if args.what == "train":
+        print(bench_train.report(device=checked(args.device), threads=args.threads))
+    else:
+        print(bench.report(threads=args.threads))
 
 
 def _bar(items: Iterable[_T], unit: str) -> Iterable[_T]:

@@ -15,7 +15,7 @@ FLOORS = [
     {"metrics"},
     {"download", "datasets", "patches", "recipes", "zoo"},
     {"precision", "distributed", "inference", "evaluation", "training", "checkpoints", "tiers", "logs", "runs"},
-    {"plots", "bench", "cli", "__main__"},
+    {"plots", "bench", "bench_train", "cli", "__main__"},
 ]
 
 
