@@ -11,6 +11,8 @@ from torch import Tensor
 
 from srlib.patches import mixed
 
+_NOTHING = "nothing came back: is a `return` missing?"
+
 
 class Wrong(Exception):
     """A wrong answer in words: its likely cause, what was expected, what came, and pictures where they help."""
@@ -38,7 +40,7 @@ class Case:
         return int(torch.randint(low, high + 1, (1,), generator=self.rng))
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """The function's answer. Raises Wrong if a tensor among its inputs is another one afterwards."""
+        """The function's answer. Raises Wrong if an input is another one afterwards, or if nothing comes back."""
         given = self._signature.bind(*args, **kwargs).arguments
         before = {name: [x.detach().clone() for x in _tensors(value)] for name, value in given.items()}
         answer = function(*args, **kwargs)
@@ -51,6 +53,8 @@ class Case:
                     expected=f"`{name}` as it was before the call",
                     got=f"`{name}` with other values",
                 )
+        if answer is None and self._signature.return_annotation is not None:
+            raise Wrong(_NOTHING, expected="an answer", got=describe(None))
         return answer
 
 
@@ -106,7 +110,7 @@ def require(right: bool, cause: str, *, expected: str, got: Any) -> None:
 def symptom(got: Any, expected: Any, within: float) -> str:
     """What can be said of a wrong answer when no usual mistake fits it."""
     if got is None:
-        return "nothing came back: is a `return` missing?"
+        return _NOTHING
     if isinstance(expected, (list, tuple)):
         return _symptom_of_sequence(got, expected, within)
     if not isinstance(expected, Tensor):

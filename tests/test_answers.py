@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from answers import LESSONS, Answer, catalogue, solution
+from answers import LESSONS, Answer, catalogue, changed, solution
 from course import stubs
 from course.checks import EXERCISES
 from course.judge import judge
@@ -45,6 +45,14 @@ def test_solutions_pass_with_every_seed_and_stubs_are_unsolved(task: str, tmp_pa
         assert verdict.state == "pass", verdict.text()
     path.write_text(stubs.cut(solution(lesson)), encoding="utf-8")
     assert judge(task, folder=tmp_path, seed=0).state == "todo"
+
+
+@pytest.mark.parametrize("task", sorted(EXERCISES))
+def test_a_missing_return_is_called_so(task: str, tmp_path: Path) -> None:
+    lesson = next(lesson for lesson in LESSONS if task.startswith(lesson.id))
+    text = changed(solution(lesson), task, {"body": "answer = 0"}, task)
+    verdict = _judged(Answer(lesson, task, 0, text, ""), tmp_path, 1)
+    assert verdict.state == "fail" and "is a `return` missing?" in verdict.cause, verdict.text()
 
 
 def test_catalogue_is_large_enough(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,20 +14,13 @@ from torch import Tensor, nn
 
 from answers import ROOT
 from course import workbook
+from course.checks.ch01 import MATLAB_4_TO_3, MATLAB_8_TO_2
 from course.manifest import find
 from srlib import image, recipes, training
 from srlib import metrics as own_metrics
 from srlib import resize as own_resize
 from srlib.color import luma, rgb_to_ycbcr
 from srlib.models import SRCNN
-
-# MATLAB's imresize of 0..15 as 4 x 4 and of 0..63 as 8 x 8.
-MATLAB_4_TO_3 = [
-    [0.7505518764, 2.1004415011, 3.4503311258],
-    [6.1501103753, 7.5, 8.8498896247],
-    [11.5496688742, 12.8995584989, 14.2494481236],
-]
-MATLAB_8_TO_2 = [[12.3837890625, 16.6318359375], [46.3681640625, 50.6162109375]]
 
 
 def _solved(number: str) -> ModuleType:

@@ -1,7 +1,7 @@
 """Lesson 01, resampling: what a right answer must satisfy."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from course.checking import Case, Exercise, Wrong, compare, require
+from course.checks import mistakes01
 from srlib import image
 from srlib import resize as library
 
@@ -21,7 +22,15 @@ Matrix = Callable[[int, int, float, bool], Tensor]
 Resize = Callable[..., Tensor]
 Spot = Callable[[Tensor, dict[str, Tensor]], str]
 Puzzle = tuple[Tensor, dict[str, Tensor], str]  # hr, candidates, the name to be found
-Wrongs = dict[str, Callable[[], Any]]
+
+# What MATLAB's imresize prints for 0, 1, 2, ... row by row: 4 x 4 at scale 0.75, 8 x 8 at 0.25, 15 x 15 at 1 / 3.
+MATLAB_4_TO_3 = [
+    [0.7505518764, 2.1004415011, 3.4503311258],
+    [6.1501103753, 7.5, 8.8498896247],
+    [11.5496688742, 12.8995584989, 14.2494481236],
+]
+MATLAB_8_TO_2 = [[12.3837890625, 16.6318359375], [46.3681640625, 50.6162109375]]
+MATLAB_15_TO_5_FIRST_ROW = [14.4197530864, 17.5061728395, 20.5185185185, 23.5308641975, 26.6172839506]
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -32,69 +41,32 @@ def _cubic(x: Tensor) -> Tensor:
     return library.cubic(x)
 
 
-def _near(x: Tensor, a: float = -0.5) -> Tensor:
-    return (a + 2) * x**3 - (a + 3) * x**2 + 1
-
-
-def _far(x: Tensor, a: float = -0.5) -> Tensor:
-    return a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
-
-
-def _pieces(s: Tensor, near: Tensor, far: Tensor) -> Tensor:
-    return torch.where(s <= 1, near, torch.where(s <= 2, far, 0.0))
-
-
-def _keys(x: Tensor, a: float) -> Tensor:
-    s = x.abs()
-    return _pieces(s, _near(s, a), _far(s, a))
-
-
-def _wrong_cubics(x: Tensor) -> Wrongs:
-    """What the usual mistakes give at these distances."""
-    s = x.abs()
-    signed = "the distance is used with its sign: the kernel is symmetric, so begin with x.abs()"
-    return {
-        "a = -0.75, as in cv2 and in F.interpolate without antialias: MATLAB has a = -0.5": lambda: _keys(x, -0.75),
-        "a = -1 gives a still crisper kernel: MATLAB has a = -0.5": lambda: _keys(x, -1.0),
-        "a = 0.5: the sign of a is lost, it is -0.5": lambda: _keys(x, 0.5),
-        f"{signed} (also where you compare it with 1 and 2)": lambda: _pieces(x, _near(x), _far(x)),
-        f"{signed} (in the formula too)": lambda: _pieces(s, _near(x), _far(x)),
-        "beyond 2 the second piece goes on: it must be 0 there": lambda: torch.where(s <= 1, _near(s), _far(s)),
-        "the second piece, for 1 < |x| <= 2, is missing": lambda: torch.where(s <= 1, _near(s), 0.0),
-        "the first piece is used as far as 2: from 1 on it is the second one": lambda: torch.where(
-            s <= 2, _near(s), 0.0
-        ),
-        "the first piece's terms have lost their signs: (a + 2)|x|^3 MINUS (a + 3)|x|^2 + 1": lambda: _pieces(
-            s, 1.5 * s**3 + 2.5 * s**2 + 1, _far(s)
-        ),
-        "this is the triangle of bilinear: the cubic has two pieces": lambda: library.triangle(x),
-    }
-
-
 def cubic_worked_example(cubic: Cubic, case: Case) -> None:
     """The kernel has the values of the worked example."""
     x = torch.tensor([0.0, 0.5, 1.0, -1.5, 2.5])
+    got = case.call(cubic, x)
     compare(
-        case.call(cubic, x),
+        got,
         torch.tensor([1.0, 0.5625, 0.0, -0.0625, 0.0]),
         within=1e-5,
         what="the weights at 0, 0.5, 1, -1.5, 2.5",
         public=True,
-        mistakes=_wrong_cubics(x),
+        mistakes=mistakes01.wrong_cubics(x, got),
     )
 
 
 def cubic_everywhere(cubic: Cubic, case: Case) -> None:
     """The weight is right at every distance, left and right, near and far."""
     x = torch.cat([torch.tensor([-2.0, -1.0, 2.0, 1.001, -40.0]), 7 * case.rand(40) - 3.5])
-    compare(case.call(cubic, x), _cubic(x), within=1e-5, what="46 weights", mistakes=_wrong_cubics(x))
+    got = case.call(cubic, x)
+    compare(got, _cubic(x), within=1e-5, what="46 weights", mistakes=mistakes01.wrong_cubics(x, got))
 
 
 def cubic_any_shape(cubic: Cubic, case: Case) -> None:
     """A tensor of any shape gives weights of that shape, a single number and float64 too."""
     for x in (5 * case.rand(2, 3, 4) - 2.5, torch.tensor(-0.3), case.rand(1, 5).double() + 0.5):
-        shape = tuple(x.shape)
-        compare(case.call(cubic, x), _cubic(x), within=1e-5, what=f"shape {shape}", mistakes=_wrong_cubics(x))
+        got, shape = case.call(cubic, x), tuple(x.shape)
+        compare(got, _cubic(x), within=1e-5, what=f"shape {shape}", mistakes=mistakes01.wrong_cubics(x, got))
 
 
 def cubic_partition(cubic: Cubic, case: Case) -> None:
@@ -120,86 +92,12 @@ def cubic_of_torch(cubic: Cubic, case: Case) -> None:
     dot[..., 6] = 1
     drawn = F.interpolate(dot, size=(1, 104), mode="bicubic", antialias=True).flatten()[28:76]
     x = (torch.arange(28, 76) + 0.5) / 8 - 0.5 - 6
-    compare(case.call(cubic, x), drawn, within=1e-5, what="the curve from -3 to 3", mistakes=_wrong_cubics(x))
+    got = case.call(cubic, x)
+    compare(got, drawn, within=1e-5, what="the curve from -3 to 3", mistakes=mistakes01.wrong_cubics(x, got))
 
 
 # ---------------------------------------------------------------------------------------------------------------
 # 01.2 contributions
-
-
-def _contributions(outputs: int, scale: float, antialias: bool) -> tuple[Tensor, Tensor]:
-    inputs = math.ceil(outputs / scale + 4 * max(1 / scale, 1)) + 8  # so many that nothing is mirrored at the far end
-    weights, index = library.weights(inputs, outputs, scale, antialias=antialias)
-    return weights, index[:, -1:] + torch.arange(1 - index.shape[1], 1)
-
-
-def _wrong_contributions(outputs: int, scale: float, antialias: bool) -> dict[str, Callable[[], tuple[Tensor, Tensor]]]:
-    """What the usual mistakes give: weights and positions."""
-    row = torch.arange(outputs, dtype=torch.float64)
-    middle, right = (row + 0.5) / scale - 0.5, 1 / scale if antialias and scale < 1 else 1.0
-    reach = math.ceil(2 * max(1 / scale, 1)) + 2
-
-    def made(
-        centre: Tensor = middle,
-        stretch: float = right,
-        kernel: Callable[[Tensor], Tensor] = library.cubic,
-        window: Tensor | None = None,
-        divisor: float | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        position = centre.floor().long()[:, None] + torch.arange(-reach, reach + 1)
-        weights = kernel((centre[:, None] - position) / stretch)
-        if window is not None:  # only these four pixels
-            weights = weights * ((position >= window[:, None] - 1) & (position <= window[:, None] + 2))
-        return weights / (weights.sum(1, keepdim=True) if divisor is None else divisor), position
-
-    def outside(change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        return change(*made())
-
-    half = "the centre lacks half a pixel"
-    return {
-        f"{half}: it is (i + 0.5) / scale - 0.5, not i / scale": lambda: made(row / scale),
-        f"{half} at its end: (i + 0.5) / scale is a distance from the edge, the first pixel's middle is at 0.5, so "
-        "take 0.5 off": lambda: made((row + 0.5) / scale),
-        f"{half} at its beginning: it is (i + 0.5) / scale - 0.5": lambda: made(row / scale - 0.5),
-        "all positions are one too high: MATLAB counts pixels from 1, here the first one is 0": lambda: made(
-            middle + 1
-        ),
-        "the kernel is stretched although antialias is False": lambda: made(stretch=max(1 / scale, 1)),
-        "the kernel is stretched by 1 / scale when enlarging too: then stretch is 1": lambda: made(stretch=1 / scale),
-        "the kernel is not stretched: with antialias and scale < 1 divide the distance by stretch = 1 / scale": (
-            lambda: made(stretch=1)
-        ),
-        "the kernel is made narrower instead of wider: divide the distance by stretch = 1 / scale": (
-            lambda: made(stretch=1 / right)
-        ),
-        "the kernel is stretched, but only 4 pixels are taken: it reaches 2 * stretch to either side": (
-            lambda: made(window=middle.floor())
-        ),
-        "int() and .long() cut towards 0, so a negative position is one too high: take torch.floor first": (
-            lambda: made(window=middle.trunc())
-        ),
-        "the rows are not divided by their sum: they sum to about stretch": lambda: made(divisor=1.0),
-        "the rows are divided by stretch, which is only about their sum: divide each by its own sum": (
-            lambda: made(divisor=right)
-        ),
-        "the kernel has a = -0.75: is `cubic` right?": lambda: made(kernel=lambda x: _keys(x, -0.75)),
-        "negative positions are set to 0: leave them as they are, the border is exercise 01.3": (
-            lambda: outside(lambda weights, position: (weights, position.clamp(min=0)))
-        ),
-        "negative positions have lost their sign: leave them as they are, the border is exercise 01.3": (
-            lambda: outside(lambda weights, position: (weights, position.abs()))
-        ),
-        "pixels before the first one are left out: leave them in, the border is exercise 01.3": lambda: outside(
-            lambda weights, position: (weights * (position >= 0), position)
-        ),
-        "pixels before the first one are left out and the row is divided by what remains: leave them in, the border is "
-        "exercise 01.3": lambda: outside(
-            lambda weights, position: (
-                weights * (position >= 0) / (weights * (position >= 0)).sum(1, keepdim=True),
-                position,
-            )
-        ),
-    }
 
 
 def _spread(weights: Tensor, position: Tensor, low: int, high: int) -> Tensor:
@@ -218,6 +116,12 @@ def _pair(answer: Any, outputs: int) -> tuple[Tensor, Tensor]:
     weights, position = answer
     shapes = weights.shape == position.shape and weights.ndim == 2 and len(weights) == outputs
     require(shapes, "a row of weights and positions for each output is wanted", expected=wanted, got=answer)
+    require(
+        weights.dtype.is_floating_point or not position.dtype.is_floating_point,
+        "the two are exchanged: return weights, position, in this order",
+        expected="weights of a float dtype, then position of an integer one",
+        got=f"{weights.dtype}, then {position.dtype}",
+    )
     whole = not position.dtype.is_floating_point and not position.dtype.is_complex
     require(
         whole,
@@ -237,45 +141,58 @@ def _pair(answer: Any, outputs: int) -> tuple[Tensor, Tensor]:
 def _compare_sides(
     contributions: Contributions, case: Case, outputs: int, scale: float, antialias: bool, *, public: bool = False
 ) -> None:
-    """Scatters the answer and srlib's weights over the same positions, so that the number of taps is free."""
+    """Scatters the answer and srlib's weights over the same positions, so that the number of taps is free.
+
+    public: shows what output 0 has from -3 to 2. All outputs say which mistake it was: some agree in the first.
+    """
     weights, position = _pair(case.call(contributions, outputs, scale, antialias), outputs)
     reach = math.ceil(2 * max(1 / scale, 1)) + 4
-    low, high = (-3, 2) if public else (-reach, math.ceil(outputs / scale) + reach)
+    low, high = -reach, math.ceil(outputs / scale) + reach
+    rows, first = (1, (-3, 2)) if public else (outputs, (low, high))
+    table = _spread(weights, position, low, high)
 
-    def table(make: Callable[[], tuple[Tensor, Tensor]]) -> Callable[[], Tensor]:
-        return lambda: _spread(*make(), low, high)
+    def shown(make: Callable[[], mistakes01.Pair]) -> Callable[[], Tensor]:
+        def made() -> Tensor:
+            wrong, there = make()
+            if not torch.allclose(_spread(wrong, there, low, high), table, rtol=0, atol=1e-4):
+                raise ValueError("another mistake")
+            return _spread(wrong, there, *first)[:rows]
 
+        return made
+
+    wrongs = mistakes01.wrong_contributions(outputs, scale, antialias, position)
     compare(
-        _spread(weights, position, low, high),
-        _spread(*_contributions(outputs, scale, antialias), low, high),
+        _spread(weights, position, *first)[:rows],
+        _spread(*mistakes01.contributions(outputs, scale, antialias), *first)[:rows],
         within=1e-4,
-        what=f"the weights at positions {low} .. {high}, {outputs} output(s), scale {scale:.4g}, antialias {antialias}",
+        what=f"the weights at positions {first[0]} .. {first[1]}, {'output 0 of' if public else 'outputs:'} {outputs}, "
+        f"scale {scale:.4g}, antialias {antialias}",
         public=public,
-        mistakes={cause: table(make) for cause, make in _wrong_contributions(outputs, scale, antialias).items()},
+        mistakes={cause: shown(make) for cause, make in wrongs.items()},
     )
 
 
 def contributions_worked_example(contributions: Contributions, case: Case) -> None:
     """At scale 2 the first output has the four weights of the worked example."""
-    _compare_sides(contributions, case, 1, 2.0, True, public=True)
+    _compare_sides(contributions, case, 4, 2.0, True, public=True)
 
 
 def contributions_sum(contributions: Contributions, case: Case) -> None:
     """Every row sums to 1, also where 1 / scale is no whole number."""
     for scale in (0.7, 0.3, 1.9):
         weights, _ = _pair(case.call(contributions, 5, scale, True), 5)
-        wrongs = _wrong_contributions(5, scale, True)
+        wrongs = mistakes01.wrong_divisors(5, scale, True)
         compare(
             weights.double().sum(1),
             torch.ones(5),
             within=1e-4,
             what=f"1 for each of five outputs, scale {scale}",
             public=True,
-            mistakes={cause: _sums(make) for cause, make in wrongs.items() if cause.startswith("the rows")},
+            mistakes={cause: _sums(make) for cause, make in wrongs.items()},
         )
 
 
-def _sums(make: Callable[[], tuple[Tensor, Tensor]]) -> Callable[[], Tensor]:
+def _sums(make: Callable[[], mistakes01.Pair]) -> Callable[[], Tensor]:
     return lambda: make()[0].sum(1)
 
 
@@ -325,58 +242,16 @@ def contributions_of_torch(contributions: Contributions, case: Case) -> None:
 # 01.3 mirror
 
 
-def _mirror(position: Tensor, inputs: int) -> Tensor:
-    folded = position % (2 * inputs)
-    return torch.where(folded < inputs, folded, 2 * inputs - 1 - folded)
-
-
-def _reflect(position: Tensor, inputs: int) -> Tensor:
-    """The other mirror, whose edge pixel stands there once."""
-    folded = position % max(2 * inputs - 2, 1)
-    return torch.minimum(folded, 2 * inputs - 2 - folded)
-
-
-def _wrong_mirrors(position: Tensor, inputs: int) -> Wrongs:
-    """What the usual mistakes give at these positions."""
-    p, n = position, inputs
-    folded, signed = p % (2 * n), torch.fmod(p, 2 * n)
-    return {
-        "the edge pixel stands there only once (as ReflectionPad2d does it): -1 is pixel 0, not 1": lambda: _reflect(
-            p, n
-        ),
-        "the edge pixel is repeated for ever (clamp): the picture goes back from there, -2 is pixel 1": lambda: p.clamp(
-            0, n - 1
-        ),
-        "the line begins anew (p % inputs): at the edge it turns round": lambda: p % n,
-        "one reflection is too few for positions far outside: take them modulo 2 * inputs first": lambda: torch.where(
-            p < 0, -1 - p, torch.where(p >= n, 2 * n - 1 - p, p)
-        ),
-        "one reflection on the left, then one on the right, is too few: modulo 2 * inputs first": lambda: torch.minimum(
-            torch.where(p < 0, -1 - p, p), 2 * n - 1 - torch.where(p < 0, -1 - p, p)
-        ),
-        "the right end is one off: position inputs is pixel inputs - 1": lambda: torch.where(
-            folded < n, folded, 2 * n - folded
-        ),
-        "the right end is one off the other way: position inputs is pixel inputs - 1, not inputs - 2": (
-            lambda: torch.where(folded < n, folded, 2 * n - 2 - folded)
-        ),
-        "the left end is one off (abs): position -1 is pixel 0": lambda: _mirror(p.abs(), n),
-        "fmod keeps the sign of a negative position: use % (torch.remainder), which gives 0 .. 2 * inputs - 1": (
-            lambda: torch.minimum(signed, 2 * n - 1 - signed)
-        ),
-    }
-
-
 def mirror_worked_example(mirror: Mirror, case: Case) -> None:
     """A line of 3 pixels goes on as in the worked example."""
-    position = torch.arange(-3, 5)
+    position = torch.tensor([-4, -2, -1, 0, 3, 4, 6, 7])
     compare(
         case.call(mirror, position, 3),
-        torch.tensor([2, 1, 0, 0, 1, 2, 2, 1]),
+        torch.tensor([2, 1, 0, 0, 2, 1, 0, 1]),
         within=0,
-        what="the pixels at positions -3 .. 4",
+        what="the pixels at -4, -2, -1, 0, 3, 4, 6, 7",
         public=True,
-        mistakes=_wrong_mirrors(position, 3),
+        mistakes=mistakes01.wrong_mirrors(position, 3),
     )
 
 
@@ -389,7 +264,7 @@ def mirror_inside(mirror: Mirror, case: Case) -> None:
         position.clone(),
         within=0,
         what="the positions as they were",
-        mistakes=_wrong_mirrors(position, inputs),
+        mistakes=mistakes01.wrong_mirrors(position, inputs),
     )
 
 
@@ -403,7 +278,7 @@ def mirror_far(mirror: Mirror, case: Case) -> None:
             torch.from_numpy(line),
             within=0,
             what=f"the pixels at positions -60 .. {59 + inputs} of a line of {inputs}",
-            mistakes=_wrong_mirrors(position, inputs),
+            mistakes=mistakes01.wrong_mirrors(position, inputs),
         )
 
 
@@ -416,7 +291,7 @@ def mirror_one_pixel(mirror: Mirror, case: Case) -> None:
         within=0,
         what="pixel 0 everywhere",
         public=True,
-        mistakes=_wrong_mirrors(position, 1),
+        mistakes=mistakes01.wrong_mirrors(position, 1),
     )
 
 
@@ -427,10 +302,10 @@ def mirror_dtype(mirror: Mirror, case: Case) -> None:
         answer = case.call(mirror, position, 4)
         compare(
             answer,
-            _mirror(position, 4),
+            mistakes01.mirror(position, 4),
             within=0,
             what=f"pixels of a line of 4, shape {shape}",
-            mistakes=_wrong_mirrors(position, 4),
+            mistakes=mistakes01.wrong_mirrors(position, 4),
         )
         require(
             answer.dtype == dtype,
@@ -444,60 +319,6 @@ def mirror_dtype(mirror: Mirror, case: Case) -> None:
 # 01.4 matrix
 
 
-def _matrix(inputs: int, outputs: int, scale: float, antialias: bool) -> Tensor:
-    weights, index = library.weights(inputs, outputs, scale, antialias=antialias)
-    return torch.zeros(outputs, inputs, dtype=torch.float64).scatter_add(1, index, weights)
-
-
-def _not_summed(got: Any, weights: Tensor, index: Tensor, inputs: int) -> Tensor:
-    """The answer itself, if each of its values is one single weight of those that meet there; else ValueError."""
-    if type(got) is not Tensor or got.shape != (len(weights), inputs):
-        raise ValueError("no table of this shape")
-    here = index[:, None] == torch.arange(inputs)[:, None]  # (outputs, inputs, taps)
-    single = here & ((got.detach().double()[..., None] - weights[:, None]).abs() < 1e-5)
-    if not bool((single.any(2) | (got.abs() < 1e-5)).all() and got.any(1).all()):
-        raise ValueError("something was added")
-    return got
-
-
-def _wrong_matrices(got: Any, inputs: int, outputs: int, scale: float, antialias: bool) -> Wrongs:
-    """What the usual mistakes give for this side."""
-    weights, position = _contributions(outputs, scale, antialias)
-    inside = (position >= 0) & (position < inputs)
-
-    def placed(index: Tensor, weights: Tensor = weights) -> Tensor:
-        return torch.zeros(outputs, inputs, dtype=torch.float64).scatter_add(1, index, weights)
-
-    def cut() -> Tensor:
-        return placed(position.clamp(0, inputs - 1), weights * inside)
-
-    return {
-        "rows and columns are exchanged: a row for each output, a column for each input": lambda: (
-            _matrix(inputs, outputs, scale, antialias).T
-        ),
-        "positions outside are left out and the rows divided by what remains, as F.interpolate does: mirror them": (
-            lambda: cut() / cut().sum(1, keepdim=True)
-        ),
-        "positions outside are left out: mirror them, then add their weights": cut,
-        "positions outside count for the pixel at the edge (clamp): mirror them": lambda: placed(
-            position.clamp(0, inputs - 1)
-        ),
-        "positions outside come in again at the other end (a negative index counts from there): mirror them": (
-            lambda: placed(position % inputs)
-        ),
-        "the edge pixel stands only once in the mirror: use `mirror` (01.3)": lambda: placed(
-            _reflect(position, inputs)
-        ),
-        "antialias is not handed on to `contributions`": lambda: _matrix(inputs, outputs, scale, not antialias),
-        "the scale was computed anew as outputs / inputs: use the one that is given": lambda: _matrix(
-            inputs, outputs, outputs / inputs, antialias
-        ),
-        "weights that meet in one pixel replace each other: they must add up (scatter_add, or += for each tap)": (
-            lambda: _not_summed(got, weights, _mirror(position, inputs), inputs)
-        ),
-    }
-
-
 def _compare_matrices(matrix: Matrix, case: Case, sides: Sequence[tuple[float, ...]], antialias: bool) -> None:
     for side, scale, *more in sides:
         inputs = int(side)
@@ -505,10 +326,10 @@ def _compare_matrices(matrix: Matrix, case: Case, sides: Sequence[tuple[float, .
         got = case.call(matrix, inputs, outputs, scale, antialias)
         compare(
             got,
-            _matrix(inputs, outputs, scale, antialias),
+            mistakes01.matrix(inputs, outputs, scale, antialias),
             within=1e-4,
             what=f"the matrix ({outputs}, {inputs}) of {inputs} pixels at scale {scale:.4g}, antialias {antialias}",
-            mistakes=_wrong_matrices(got, inputs, outputs, scale, antialias),
+            mistakes=mistakes01.wrong_matrices(got, inputs, outputs, scale, antialias),
         )
 
 
@@ -522,7 +343,7 @@ def matrix_worked_example(matrix: Matrix, case: Case) -> None:
         within=1e-5,
         what="the matrix (2, 4)",
         public=True,
-        mistakes=_wrong_matrices(got, 4, 2, 0.5, True),
+        mistakes=mistakes01.wrong_matrices(got, 4, 2, 0.5, True),
     )
 
 
@@ -578,57 +399,14 @@ def _has_shape(got: Any, shape: tuple[int, ...]) -> None:
 # 01.5 resize
 
 
-def _resize(x: Tensor, scale: float, antialias: bool = True) -> Tensor:
-    return library.imresize(x, scale=scale, antialias=antialias)
-
-
-def _wrong_resizes(x: Tensor, scale: float, antialias: bool) -> Wrongs:
-    """What the usual mistakes give for this picture."""
-    right = _resize(x, scale, antialias)
-    sides = x.shape[-2] * scale, x.shape[-1] * scale
-
-    def cropped(rounding: Callable[[float], int]) -> Tensor:
-        return right[..., : rounding(sides[0]), : rounding(sides[1])]
-
-    size = right.shape[-2:]
-    return {
-        "antialias has no effect: hand it on to `matrix`": lambda: _resize(x, scale, not antialias),
-        "the size is rounded down (int or //): it is math.ceil(H * scale)": lambda: cropped(int),
-        "the size is rounded to the nearest: it is math.ceil(H * scale)": lambda: cropped(round),
-        "only the height is resized: the width needs its own matrix": lambda: library.imresize(
-            x, scale=(scale, 1.0), antialias=antialias
-        ),
-        "only the width is resized: the height needs its own matrix": lambda: library.imresize(
-            x, scale=(1.0, scale), antialias=antialias
-        ),
-        "height and width of the result are exchanged": lambda: right.mT,
-        "the scale was computed anew from the sizes: use the one that is given": lambda: library.imresize(
-            x, size=(size[0], size[1]), antialias=antialias
-        ),
-        "values are clipped to [0, 1]: leave them as they come out": lambda: right.clamp(0, 1),
-        "values are clipped at 0: leave them as they come out": lambda: right.clamp(min=0),
-        "values are rounded to whole numbers: leave them as they come out": lambda: right.round(),
-        "values are rounded to 255 steps: leave them as they come out": lambda: (255 * right).round() / 255,
-        "the border is that of F.interpolate, which cuts the kernel off there: MATLAB mirrors the picture": (
-            lambda: F.interpolate(x, size=tuple(size), mode="bicubic", antialias=True)
-        ),
-        "this is F.interpolate without antialias, whose kernel has a = -0.75": lambda: F.interpolate(
-            x, size=tuple(size), mode="bicubic"
-        ),
-        "the pictures of the batch are all like the first one": lambda: right[:1].expand_as(right),
-        "the channels are all like the first one": lambda: right[:, :1].expand_as(right),
-        "the channels are mixed: each is resized by itself": lambda: right.mean(1, keepdim=True).expand_as(right),
-    }
-
-
 def _compare_pictures(resize: Resize, case: Case, x: Tensor, scale: float, *more: bool) -> None:
     antialias = more[0] if more else True
     compare(
         case.call(resize, x, scale, *more),
-        _resize(x, scale, antialias),
+        mistakes01.resize(x, scale, antialias),
         within=1e-4,
         what=f"what scale {scale:.4g} makes of a picture {tuple(x.shape)}, antialias {antialias}",
-        mistakes=_wrong_resizes(x, scale, antialias),
+        mistakes=mistakes01.wrong_resizes(x, scale, antialias),
         pictures=True,
     )
 
@@ -640,23 +418,21 @@ def _steps(side: int) -> Tensor:
 
 def resize_worked_example(resize: Resize, case: Case) -> None:
     """0 .. 15 as 4 x 4 at scale 0.75 is what MATLAB prints."""
-    matlab = [[0.7505518764, 2.1004415011, 3.4503311258], [6.1501103753, 7.5, 8.8498896247],
-              [11.5496688742, 12.8995584989, 14.2494481236]]  # fmt: skip
     compare(
         case.call(resize, _steps(4), 0.75),
-        torch.tensor(matlab, dtype=torch.float64).view(1, 1, 3, 3),
+        torch.tensor(MATLAB_4_TO_3, dtype=torch.float64).view(1, 1, 3, 3),
         within=1e-4,
         what="MATLAB's 3 x 3 values",
         public=True,
-        mistakes=_wrong_resizes(_steps(4), 0.75, True),
+        mistakes=mistakes01.wrong_resizes(_steps(4), 0.75, True),
     )
 
 
 def resize_matlab(resize: Resize, case: Case) -> None:
     """Two more pictures are what MATLAB prints: 8 x 8 at scale 0.25, 15 x 15 at 1 / 3."""
-    small = torch.tensor([[12.3837890625, 16.6318359375], [46.3681640625, 50.6162109375]]).view(1, 1, 2, 2)
-    row = torch.tensor([14.4197530864, 17.5061728395, 20.5185185185, 23.5308641975, 26.6172839506]).view(1, 1, 1, 5)
-    wrongs = _wrong_resizes(_steps(8), 0.25, True)
+    small = torch.tensor(MATLAB_8_TO_2).view(1, 1, 2, 2)
+    row = torch.tensor(MATLAB_15_TO_5_FIRST_ROW).view(1, 1, 1, 5)
+    wrongs = mistakes01.wrong_resizes(_steps(8), 0.25, True)
     compare(
         case.call(resize, _steps(8), 0.25), small, within=1e-4, what="MATLAB's four values of 8 x 8", mistakes=wrongs
     )
@@ -715,15 +491,6 @@ def resize_of_torch(resize: Resize, case: Case) -> None:
 # 01.6 spot
 
 
-def _spot(hr: Tensor, candidates: dict[str, Tensor]) -> str:
-    return _most(candidates, lambda lr: lr - library.imresize(hr, size=_size(lr)))
-
-
-def _most(candidates: Mapping[str, Tensor], difference: Callable[[Tensor], Tensor], *, sign: int = 1) -> str:
-    """The name with the largest mean square (or the smallest, sign = -1)."""
-    return max(candidates, key=lambda name: sign * float(difference(candidates[name]).square().mean()))
-
-
 def _texture(case: Case, height: int, width: int, contrast: float) -> Tensor:
     """A smooth ground, stripes that become ever finer, and noise."""
     ground = F.interpolate(case.rand(1, 3, 3, 4), size=(height, width), mode="bilinear")
@@ -771,53 +538,22 @@ def _without_antialias(hr: Tensor, size: tuple[int, int], scale: int) -> list[Ca
     ]
 
 
-def _puzzle(case: Case, scale: int, contrast: float = 1.0) -> Puzzle:
-    """An HR picture, four candidates under random names in random order, and the name to be found."""
+def _puzzle(case: Case, scale: int, contrast: float = 1.0, *, squares: bool = False) -> Puzzle:
+    """An HR picture, four candidates under random names in random order, and the name to be found.
+
+    squares: a light and a dark one in two corners, with edges where those of the LR pixels are. A narrow kernel stays
+    on one side of them, an antialiased cubic or Lanczos overshoots: it has the brightest and the darkest pixel.
+    """
     size = (case.integer(10, 12), case.integer(13, 16))
     hr = _texture(case, size[0] * scale, size[1] * scale, contrast)
+    if squares:
+        hr[..., : 3 * scale, : 3 * scale], hr[..., : 3 * scale, -3 * scale :] = 0.8, 0.2
     good, bad = _with_antialias(hr, size), _without_antialias(hr, size, scale)
     chosen = [good[k] for k in torch.randperm(len(good), generator=case.rng)[:3]]
     answer = case.integer(0, 3)
     chosen.insert(answer, bad[case.integer(0, len(bad) - 1)])
     names = ["abcdefgh"[k] for k in torch.randperm(8, generator=case.rng)[:4]]
     return hr, {name: make() for name, make in zip(names, chosen, strict=True)}, names[answer]
-
-
-def _least(difference: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Mapping[str, Tensor]], str]:
-    """A wrong way to choose: the candidate whose difference(lr, hr) has the smallest mean square."""
-    return lambda hr, candidates: _most(candidates, lambda lr: difference(lr, hr), sign=-1)
-
-
-def _size(lr: Tensor) -> tuple[int, int]:
-    return lr.shape[-2], lr.shape[-1]
-
-
-_ONE_WAY = "it looks for one way of leaving antialiasing out, but there are several, and they differ"
-_WRONG_SPOTS: dict[str, Callable[[Tensor, Mapping[str, Tensor]], str]] = {
-    "the smoothest was chosen: without antialiasing there is more fine detail, not less": _least(
-        lambda lr, hr: lr.diff(dim=-1)
-    ),
-    "the smoothest was chosen, with the least contrast: aliasing keeps contrast that a mean takes away": _least(
-        lambda lr, hr: lr - lr.mean()
-    ),
-    "the one nearest to the mean of each s x s block was chosen: wanted is the farthest": _least(
-        lambda lr, hr: lr - F.adaptive_avg_pool2d(hr, _size(lr))
-    ),
-    "the one nearest to an antialiased bicubic was chosen: wanted is the farthest": _least(
-        lambda lr, hr: lr - library.imresize(hr, size=_size(lr))
-    ),
-    "the one most like hr after enlarging was chosen: aliasing takes it away from hr": _least(
-        lambda lr, hr: F.interpolate(lr, size=_size(hr), mode="bicubic") - hr
-    ),
-    f"{_ONE_WAY} (it was compared with hr[..., ::s, ::s])": _least(
-        lambda lr, hr: lr - F.interpolate(hr, size=_size(lr), mode="nearest")
-    ),
-    f"{_ONE_WAY} (it was compared with F.interpolate's bicubic)": _least(
-        lambda lr, hr: lr - F.interpolate(hr, size=_size(lr), mode="bicubic")
-    ),
-    "always the first name is given: the order means nothing": lambda hr, candidates: next(iter(candidates)),
-    "always the last name is given: the order means nothing": lambda hr, candidates: list(candidates)[-1],
-}
 
 
 def _compare_names(spot: Spot, case: Case, puzzles: Sequence[Puzzle], expected: str) -> None:
@@ -833,7 +569,9 @@ def _compare_names(spot: Spot, case: Case, puzzles: Sequence[Puzzle], expected: 
         got.append(name)
     right = [name == answer for name, (*_, answer) in zip(got, puzzles, strict=True)]
     if not all(right):
-        fitting = (c for c, choose in _WRONG_SPOTS.items() if got == [choose(hr, lrs) for hr, lrs, _ in puzzles])
+        fitting = (
+            c for c, choose in mistakes01.WRONG_SPOTS.items() if got == [choose(hr, lrs) for hr, lrs, _ in puzzles]
+        )
         raise Wrong(
             next(fitting, "not what all ways of leaving antialiasing out have in common: fine detail that stays"),
             expected=expected,
@@ -865,6 +603,12 @@ def spot_pale(spot: Spot, case: Case) -> None:
     _compare_names(spot, case, puzzles, "the right name in each of three rounds")
 
 
+def spot_squares(spot: Spot, case: Case) -> None:
+    """Where a light and a dark square stand out, the texture still tells: not the brightest or the darkest pixel."""
+    puzzles = [_puzzle(case, scale, 0.5, squares=True) for scale in (2, 3, 4) for _ in range(3)]
+    _compare_names(spot, case, puzzles, "the right name in each of nine rounds")
+
+
 def spot_order(spot: Spot, case: Case) -> None:
     """The same candidates in another order give the same name."""
     hr, candidates, answer = _puzzle(case, 3)
@@ -886,7 +630,7 @@ EXERCISES = {
         ),
     ),
     "01.2": Exercise(
-        reference=_contributions,
+        reference=mistakes01.contributions,
         checks=(
             contributions_worked_example,
             contributions_sum,
@@ -899,11 +643,11 @@ EXERCISES = {
         ),
     ),
     "01.3": Exercise(
-        reference=_mirror,
+        reference=mistakes01.mirror,
         checks=(mirror_worked_example, mirror_inside, mirror_far, mirror_one_pixel, mirror_dtype),
     ),
     "01.4": Exercise(
-        reference=_matrix,
+        reference=mistakes01.matrix,
         checks=(
             matrix_worked_example,
             matrix_shrinking,
@@ -915,7 +659,7 @@ EXERCISES = {
         ),
     ),
     "01.5": Exercise(
-        reference=_resize,
+        reference=mistakes01.resize,
         checks=(
             resize_worked_example,
             resize_matlab,
@@ -928,7 +672,7 @@ EXERCISES = {
         ),
     ),
     "01.6": Exercise(
-        reference=_spot,
-        checks=(spot_found, spot_worked_example, spot_pale, spot_order),
+        reference=mistakes01.spot,
+        checks=(spot_found, spot_worked_example, spot_squares, spot_pale, spot_order),
     ),
 }
