@@ -41,7 +41,7 @@ def contributions(outputs: int, scale: float, antialias: bool) -> tuple[Tensor, 
 
         centre_i = (i + 0.5) / scale - 0.5                       where output i lies among the input pixels
         stretch  = 1 / scale if antialias and scale < 1, else 1  how much wider than cubic the kernel is
-        weights[i, k] ~ cubic((centre_i - position[i, k]) / stretch), then each row divided by its sum
+        weights[i, k] ~ cubic((centre_i - position[i, k]) / stretch)     ~: proportional to. Divide each row by its sum
 
     The row of output i must hold every pixel nearer to centre_i than 2 * stretch. `taps` is up to you: further
     pixels with weight 0 do no harm. Positions are counted from 0 and may lie outside the picture: -1 is the pixel
@@ -119,8 +119,8 @@ def resize(x: Tensor, scale: float, antialias: bool = True) -> Tensor:
 def spot(hr: Tensor, candidates: dict[str, Tensor]) -> str:
     """01.6: the name of the one candidate that was made without antialiasing.
 
-    hr (1, 3, H, W) in [0, 1], with fine texture all over; candidates: name -> (1, 3, H / s, W / s), three or more,
-    made from hr with the same whole s: 2, 3 or 4 -> one of the names.
+    hr (1, 3, H, W) in [0, 1], with fine texture in most places; candidates: name -> (1, 3, H / s, W / s), three or
+    more, made from hr with the same whole s: 2, 3 or 4 -> one of the names.
 
     What is promised: exactly one was made without antialiasing, by nearest, bilinear or bicubic with the kernel
     left narrow (for s = 2 by nearest alone: a bilinear halving is the mean of 2 x 2, which is antialiased). All others
