@@ -605,8 +605,8 @@ def spot_pale(spot: Spot, case: Case) -> None:
 
 def spot_squares(spot: Spot, case: Case) -> None:
     """Where a light and a dark square stand out, the texture still tells: not the brightest or the darkest pixel."""
-    puzzles = [_puzzle(case, scale, 0.5, squares=True) for scale in (2, 3, 4) for _ in range(3)]
-    _compare_names(spot, case, puzzles, "the right name in each of nine rounds")
+    puzzles = [_puzzle(case, scale, 0.6, squares=True) for scale in (2, 3, 4) for _ in range(4)]
+    _compare_names(spot, case, puzzles, "the right name in each of 12 rounds")
 
 
 def spot_order(spot: Spot, case: Case) -> None:
