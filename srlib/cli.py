@@ -46,11 +46,12 @@ def _sentence(error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="srlib", description="Image super-resolution: enlarge, measure, train.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_add_upscale, _add_evaluate, _add_train, _add_models, _add_publish, _add_data, _add_bench):
+    for add in (_add_upscale, _add_evaluate, _add_train, _add_curves, _add_models, _add_publish, _add_data, _add_bench):
         add(commands)
     return parser
 
 
+_ENSEMBLE = "the mean over eight flips and rotations: better by a little, eight times the work"
 _MODEL = "nearest, bicubic, a shipped name, or a weights file"
 
 
@@ -88,15 +89,18 @@ def _add_upscale(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="a picture or a folder to write")
     parser.add_argument("--model", default="srcnn", help=_MODEL)
     parser.add_argument("--scale", type=_whole, help="2, 3 or 4 (default: the file's own, else 4)")
+    parser.add_argument("--ensemble", action="store_true", help=_ENSEMBLE)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     parser.set_defaults(run=_upscale)
 
 
 def _upscale(args: argparse.Namespace) -> None:
     from srlib import datasets, image
-    from srlib.inference import open_model, upscale
+    from srlib.inference import open_model, self_ensemble, upscale
 
     model = open_model(args.model, scale=args.scale, device=args.device)
+    if args.ensemble:
+        model = self_ensemble(model)
     if not args.input.is_dir():
         pairs = [(args.input, args.output / args.input.name if args.output.is_dir() else args.output)]
     else:
@@ -121,11 +125,17 @@ def _upscale(args: argparse.Namespace) -> None:
 
 def _add_evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = commands.add_parser("evaluate", help="PSNR and SSIM of a model on benchmark sets")
-    parser.add_argument("model", metavar="MODEL", help=_MODEL)
-    parser.add_argument("--set", nargs="+", default=["Set5"], metavar="SET", help="names of sets, or folders")
+    parser.add_argument("model", metavar="MODEL", nargs="?", help=_MODEL)
+    parser.add_argument(
+        "--all", action="store_true", help="bicubic and every shipped model, at every scale, as a table"
+    )
+    parser.add_argument(
+        "--set", nargs="+", metavar="SET", help="names of sets, or folders (default: Set5; with --all Set14 too)"
+    )
     parser.add_argument("--scale", type=_whole, help="2, 3 or 4 (default: the file's own, else 4)")
     parser.add_argument("--convention", default="y-of-rgb", metavar="NAME", help="the protocol: y-of-rgb or y-only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
+    parser.add_argument("--ensemble", action="store_true", help=_ENSEMBLE)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     parser.set_defaults(run=_evaluate)
 
@@ -135,17 +145,46 @@ def _evaluate(args: argparse.Namespace) -> None:
 
     from srlib import evaluation
     from srlib.files import write_text
-    from srlib.inference import open_model
+    from srlib.inference import open_model, self_ensemble
 
+    if args.all == bool(args.model):
+        raise ValueError("name one MODEL, or --all for every shipped one")
+    if args.all:
+        print(_all_models(args.set or ["Set5", "Set14"], args.scale, args.device))
+        return
     model = open_model(args.model, scale=args.scale, device=args.device)
+    if args.ensemble:
+        model = self_ensemble(model)
     results = evaluation.evaluate(
-        model, args.set, convention=args.convention, watch=lambda files: _bar(files, "picture")
+        model, args.set or ["Set5"], convention=args.convention, watch=lambda files: _bar(files, "picture")
     )
     print(f"{model.name}  x{model.scale}  {args.convention}  {model.parameters:,} parameters\n")
     print(evaluation.as_table(results))
     if args.json:
         figures = evaluation.as_json(results, model=model, convention=args.convention)
         write_text(args.json, json.dumps(figures, indent=1) + "\n")
+
+
+def _all_models(sets: Sequence[str], scale: int | None, device: str) -> str:
+    """Bicubic and every shipped model measured now, as a Markdown table."""
+    from srlib import evaluation, zoo
+    from srlib.inference import open_model
+
+    rows = []
+    wanted = [("bicubic", s) for s in (2, 3, 4)] + [(name, s) for name in zoo.names() for s in zoo.scales(name)]
+    for name, s in _bar([pair for pair in wanted if scale in (None, pair[1])], "model"):
+        model = open_model(name, scale=s, device=device)
+        results = {c: evaluation.evaluate(model, sets, convention=c) for c in evaluation.conventions_of(model)}
+        rows.append(
+            {
+                "model": name,
+                "scale": s,
+                "parameters": model.parameters,
+                "measured": {c: {r.name: r.mean()._asdict() for r in made} for c, made in results.items()},
+                "seconds": results["y-of-rgb"][0].mean().seconds,
+            }
+        )
+    return zoo.tabulated(rows)
 
 
 def _add_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -232,6 +271,26 @@ def _train(args: argparse.Namespace) -> None:
             f"{folder}: {run.step} steps in {run.seconds / 60:.1f} minutes, {run.terms['psnr']:.3f} dB; "
             f"{run.waited / max(run.seconds, 1e-9):.1%} of the time waited for data, {run.skipped} steps skipped"
         )
+
+
+def _add_curves(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser("curves", help="draw loss and PSNR of one or several training runs")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="what `srlib train` writes")
+    parser.add_argument("--out", type=Path, default=Path("curves.png"), metavar="FILE", help="default: curves.png")
+    parser.set_defaults(run=_curves)
+
+
+def _curves(args: argparse.Namespace) -> None:
+    from srlib.logs import read_log
+    from srlib.plots import curves
+    from srlib.runs import LOG
+
+    if missing := [folder for folder in args.folders if not (folder / LOG).is_file()]:
+        raise ValueError(f"{missing[0]} holds no training run: {LOG} is missing")
+    figure = curves({folder.name: read_log(folder / LOG) for folder in args.folders})
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(args.out, dpi=120)
+    print(args.out)
 
 
 def _add_models(commands: "argparse._SubParsersAction[_Parser]") -> None:

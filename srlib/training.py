@@ -99,12 +99,13 @@ def train_step(run: Run, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
     recipe = run.recipe
     if recipe.luma:
         lr, hr = color.luma(lr), color.luma(hr)
+    network = run.generator if run.forward is None else run.forward
     m = recipe.label_margin
     inside = (..., slice(m, hr.shape[-2] - m), slice(m, hr.shape[-1] - m))
 
     def loss(lr: Tensor, hr: Tensor) -> Tensor:
         with autocast(run.device, run.precision):
-            sr = (run.forward or run.generator)(lr)
+            sr = network(lr)
         return recipe.pixel(sr.float()[inside], hr[inside])
 
     return {"loss": descend(run, loss, lr, hr)}

@@ -1,7 +1,7 @@
 """Weights: those this project trained, and files that a user brings."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +39,29 @@ def card(name: str, scale: int) -> dict[str, Any]:
 
 def table() -> str:
     """The shipped models as a Markdown table: parameters, and PSNR (dB) / SSIM as their cards measured them."""
-    rows = [(name, scale, card(name, scale)) for name in names() for scale in scales(name)]
+    return tabulated([card(name, scale) | {"scale": scale} for name in names() for scale in scales(name)])
+
+
+def tabulated(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Models as a Markdown table, a column for each set and convention that any of them was measured by.
+
+    rows: each with "model", "scale", "parameters" and "measured" (convention -> set -> {"psnr", "ssim"}), as in a
+    card; "seconds" (a picture of the first set) makes one more column.
+    """
     columns = [
         (name, convention)
-        for name in dict.fromkeys(n for _, _, c in rows for m in c["measured"].values() for n in m)
-        for convention in dict.fromkeys(k for _, _, c in rows for k in c["measured"])
+        for name in dict.fromkeys(n for row in rows for m in row["measured"].values() for n in m)
+        for convention in dict.fromkeys(k for row in rows for k in row["measured"])
     ]
+    timed = all("seconds" in row for row in rows)
     head = ["model", "scale", "parameters", *(f"{name} {convention}" for name, convention in columns)]
+    head += ["seconds"] * timed
     lines = [head, ["---"] * len(head)]
-    for name, scale, told in rows:
-        scores = [told["measured"].get(convention, {}).get(set_name) for set_name, convention in columns]
+    for row in rows:
+        scores = [row["measured"].get(convention, {}).get(set_name) for set_name, convention in columns]
         figures = [f"{score['psnr']:.2f} / {score['ssim']:.4f}" if score else "not run" for score in scores]
-        lines.append([name, f"x{scale}", f"{told['parameters']:,}", *figures])
+        seconds = [f"{row['seconds']:.2g}"] if timed else []
+        lines.append([row["model"], f"x{row['scale']}", f"{row['parameters']:,}", *figures, *seconds])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

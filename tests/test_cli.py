@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from srlib import cli, image
+from srlib import cli, evaluation, image, zoo
+from srlib.inference import open_model
+from srlib.models import SRResNet
 from srlib.resize import imresize
 
 
@@ -130,3 +132,35 @@ def test_it_runs_as_a_module_and_a_script() -> None:
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
         assert "nothing.pth" in done.stderr
+
+
+def test_evaluate_all_is_a_table_of_every_shipped_model(
+    photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    small = SRResNet(scale=2, channels=4, num_blocks=1)
+    zoo.save(small, tmp_path / "weights" / "tiny_x2.safetensors", scale=2, half=True)
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "weights")
+    assert cli.main(["evaluate", "--all", "--set", str(photo.parent), "--scale", "2"]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    name = photo.parent.name
+    assert cells[0] == ["model", "scale", "parameters", f"{name} y-of-rgb", f"{name} y-only", "seconds"]
+    assert [row[0] for row in cells[2:]] == ["bicubic", "tiny"]
+    assert cells[3][2] == f"{sum(p.numel() for p in small.parameters()):,}"
+    assert cells[3][4] == "not run"  # a network of RGB is not handed luma alone
+    [result] = evaluation.evaluate(open_model("bicubic", scale=2), [photo.parent], convention="y-of-rgb")
+    assert cells[2][3] == f"{result.mean().psnr:.2f} / {result.mean().ssim:.4f}"
+    tiny = str(tmp_path / "weights" / "tiny_x2.safetensors")
+    assert cli.main(["evaluate", tiny, "--set", str(photo.parent), "--convention", "y-only"]) == 2
+    assert "takes RGB: use y-of-rgb" in capsys.readouterr().err
+    assert cli.main(["evaluate", tiny, "--set", str(photo.parent), "--ensemble"]) == 0
+    assert "tiny_x2.safetensors+" in capsys.readouterr().out
+
+
+def test_curves_draws_the_logs_of_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "log.csv").write_text("step,loss,psnr\n1,0.5,20\n2,0.25,23\n")
+    assert cli.main(["curves", str(tmp_path / "run"), "--out", str(tmp_path / "new" / "c.png")]) == 0
+    assert image.read(tmp_path / "new" / "c.png").rgb.std() > 0.01
+    assert cli.main(["curves", str(tmp_path)]) == 2
+    assert "holds no training run" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from srlib import checkpoints, cli, image, logs, runs, tiers, training, zoo
 from srlib.losses import l1
 from srlib.models import A2N, SRResNet
+from srlib.precision import best_precision
 from srlib.recipes import A2N_PAPER, RECIPES, SRCNN_FAST, SRRESNET, Recipe, budgeted, rescaled, warm_cosine
 from srlib.resize import imresize
 
@@ -274,9 +276,12 @@ def test_minutes_fit_the_recipe_to_the_machine_and_resume_needs_no_repeating(pic
         "warm_cosine",
     )
     assert told["notes"]["chosen"]["minutes"] == 0.05
-    assert cli.main(["train", "a2n", "--out", str(out), "--resume", "--minutes", "0.06"]) == 0
+    assert (
+        cli.main(["train", "a2n", "--out", str(out), "--resume", "--minutes", "99", "--steps", str(told["step"] + 1)])
+        == 0
+    )
     again = checkpoints.newest(out)[1]
-    assert again["step"] > told["step"]
+    assert again["step"] == told["step"] + 1
     assert again["recipe"]["seed"] == "3"
 
 
@@ -358,3 +363,48 @@ def test_a2n_x4_starts_from_x2(pictures: Path, tmp_path: Path, capsys: Any) -> N
     assert "newly initialised are upconv2.weight" in capsys.readouterr().err
     before, after = zoo.read_state(tmp_path / "x2.safetensors")[0], zoo.read_state(tmp_path / "x4" / runs.WEIGHTS)[0]
     assert all(torch.allclose(before[key], after[key], atol=1e-9) for key in before)
+
+
+def test_tensorboard_gets_the_same_lines_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, float, int]] = []
+
+    class Writer:
+        def __init__(self, folder: str, purge_step: int) -> None:
+            assert (folder, purge_step) == (str(tmp_path / "tensorboard"), 1)
+
+        def add_scalar(self, key: str, value: float, step: int) -> None:
+            told.append((key, value, step))
+
+        def flush(self) -> None:
+            pass
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer))  # type: ignore[arg-type]
+    run = training.start(PLAIN)
+    training.fit(run, _source(run), steps=2, hooks=[logs.Log(tmp_path / "log.csv", step=0, every=1)])
+    rows = logs.read_log(tmp_path / "log.csv")
+    losses = [(value, step) for key, value, step in told if key == "loss"]
+    assert losses == [(pytest.approx(row["loss"], rel=1e-5), row["step"]) for row in rows]
+    assert {key for key, *_ in told} == {"learning_rate", "loss", "waited", "skipped"}
+
+
+def test_precision_is_the_best_that_the_device_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    for has, best in (({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({"avx2": True}, "fp32")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has, raising=False)
+        assert best_precision(cpu) == best
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert best_precision(cpu) == "fp32"
+    for bf16, best in ((True, "bf16"), (False, "fp16")):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, bf16=bf16: bf16)
+        assert best_precision(cuda) == best
+
+
+def test_a_compiled_network_takes_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    # "eager" traces the network and runs what it traced, without a C++ compiler
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    ends = []
+    for compiled in (False, True):
+        run = training.start(PLAIN, compiled=compiled)
+        training.fit(run, _source(run), steps=3)
+        ends.append(_weights(run.generator))
+    assert torch.allclose(*ends, atol=1e-6)
