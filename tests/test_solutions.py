@@ -20,14 +20,15 @@ from srlib import image, recipes, training
 from srlib import metrics as own_metrics
 from srlib import resize as own_resize
 from srlib.color import luma, rgb_to_ycbcr
-from srlib.models import SRCNN
+from srlib.models import SRCNN, SRResNet
+from srlib.models.srresnet import ResidualBlock, enlargement
 
 
 def _solved(number: str) -> ModuleType:
     return workbook.load(workbook.read(Path(ROOT) / "solutions" / str(find(number).file)))
 
 
-resampling, measuring, srcnn = (_solved(number) for number in ("01", "02", "03"))
+resampling, measuring, srcnn, srresnet = (_solved(number) for number in ("01", "02", "03", "04"))
 
 
 def _pair(rng: torch.Generator, height: int = 40, width: int = 33) -> tuple[Tensor, Tensor]:
@@ -203,3 +204,117 @@ def test_03_5_filter_picture(rng: torch.Generator) -> None:
     tiles = (0.5 + weights / (2 * largest)).numpy()
     theirs = util.montage(tiles, fill=1.0, grid_shape=(2, 4), padding_width=1)  # which has a gap all around
     assert np.allclose(srcnn.filter_picture(weights, 4)[0, 0].numpy(), theirs[1:-1, 1:-1])
+
+
+def _awake(network: nn.Module, rng: torch.Generator) -> nn.Module:
+    """A network whose normalisations have statistics of their own."""
+    for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
+        for tensor in (norm.weight.data, norm.running_mean, norm.running_var, norm.bias.data):
+            assert tensor is not None
+            tensor.copy_(0.5 + torch.rand(tensor.shape, generator=rng))
+    return network.double()
+
+
+def test_04_1_residual_block(rng: torch.Generator) -> None:
+    x = torch.randn(2, 4, 6, 5, generator=rng, dtype=torch.float64)
+    block = _awake(ResidualBlock(4, batch_norm=True), rng).eval()
+    parts = block.conv1, block.norm1, block.act, block.conv2, block.norm2
+    with torch.no_grad():
+        mine = srresnet.residual_block(x, *parts)
+        assert torch.equal(mine, block(x))
+    inner = x.numpy()
+    for conv, norm, slope in ((block.conv1, block.norm1, 0.25), (block.conv2, block.norm2, 1.0)):  # by SciPy
+        weight, bias = conv.weight.detach().numpy(), conv.bias.detach().numpy()[:, None, None]
+        made = [
+            [sum(ndimage.correlate(c, w, mode="constant") for c, w in zip(one, row, strict=True)) for row in weight]
+            for one in inner
+        ]
+        gain, shift, mean, variance = (
+            t.detach().numpy()[:, None, None] for t in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+        )
+        inner = (np.array(made) + bias - mean) / np.sqrt(variance + norm.eps) * gain + shift
+        inner = np.where(inner > 0, inner, slope * inner)
+    assert np.allclose(mine.numpy(), x.numpy() + inner)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_04_2_batch_norm(training: bool, rng: torch.Generator) -> None:
+    x = torch.randn(3, 4, 6, 5, generator=rng, dtype=torch.float64)
+    weight, bias, mean, variance = torch.rand(4, 4, generator=rng, dtype=torch.float64)
+    layer = nn.BatchNorm2d(4, momentum=0.3, eps=0.8).double().train(training)
+    named = {"weight": weight, "bias": bias, "running_mean": mean, "running_var": variance}
+    layer.load_state_dict({**layer.state_dict(), **named})
+    y, new_mean, new_variance = srresnet.batch_norm(x, weight, bias, mean, variance, training, 0.3, 0.8)
+    assert torch.allclose(y, layer(x), atol=1e-12)
+    assert torch.allclose(new_mean, layer.running_mean, atol=1e-12)
+    assert torch.allclose(new_variance, layer.running_var, atol=1e-12)
+    values = x.transpose(0, 1).flatten(1).numpy()  # by NumPy
+    m, v = (values.mean(1), values.var(1)) if training else (mean.numpy(), variance.numpy())
+    theirs = (x.numpy() - m[:, None, None]) / np.sqrt(v + 0.8)[:, None, None]
+    assert np.allclose(y.numpy(), theirs * weight.numpy()[:, None, None] + bias.numpy()[:, None, None])
+    if training:
+        assert np.allclose(new_variance.numpy(), 0.7 * variance.numpy() + 0.3 * values.var(1, ddof=1))
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 4])
+def test_04_3_pixel_shuffle(factor: int, rng: torch.Generator) -> None:
+    x = torch.rand(2, 3 * factor**2, 4, 5, generator=rng)
+    mine = srresnet.pixel_shuffle(x, factor)
+    assert torch.equal(mine, F.pixel_shuffle(x, factor)) and torch.equal(F.pixel_unshuffle(mine, factor), x)
+    tiled = [[util.montage(x[b, c * factor**2 :][: factor**2, i, j, None, None].numpy(), grid_shape=(factor, factor))
+              for c in range(3)] for b in range(2) for i in (2,) for j in (3,)]  # fmt: skip
+    cells = mine[:, :, 2 * factor : 3 * factor, 3 * factor : 4 * factor]
+    assert np.array_equal(cells.numpy(), np.array(tiled))
+
+
+@pytest.mark.parametrize(("factor", "size"), [(1, 3), (2, 3), (3, 1), (4, 5)])
+def test_04_4_transposed_kernel(factor: int, size: int, rng: torch.Generator) -> None:
+    """Against srlib's own enlargement, and against the layer nn.ConvTranspose2d."""
+    conv, shuffle, _ = enlargement(4, factor)
+    assert isinstance(conv, nn.Conv2d)
+    conv.weight = nn.Parameter(torch.randn(4 * factor**2, 4, size, size, generator=rng) / size)
+    conv.padding = (size // 2, size // 2)
+    layer = nn.ConvTranspose2d(4, 4, factor * size, stride=factor, padding=factor * (size // 2), bias=False)
+    layer.weight.data = srresnet.transposed_kernel(conv.weight.detach(), factor)
+    conv.bias = None
+    x = torch.rand(2, 4, 5, 6, generator=rng)
+    with torch.no_grad():
+        assert torch.allclose(layer(x), shuffle(conv(x)), atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_04_5_forward(scale: int, rng: torch.Generator) -> None:
+    network = _awake(SRResNet(scale=scale, channels=6, num_blocks=2), rng).eval()
+    lr = torch.rand(2, 3, 7, 5, generator=rng, dtype=torch.float64)
+    names = ("conv_first", "act_first", "body", "conv_body", "norm_body", "upsample", "conv_last")
+    with torch.no_grad():
+        mine = srresnet.forward(lr, *(getattr(network, name) for name in names))
+        assert torch.equal(mine, network(lr)) and mine.shape == (2, 3, 7 * scale, 5 * scale)
+        # Folded by hand: evaluation mode is one linear map of what conv_body gives, with the skip beside it.
+        shallow = network.act_first(network.conv_first(lr))
+        norm = network.norm_body
+        deep = F.batch_norm(
+            network.conv_body(network.body(shallow)),
+            norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps,
+        )  # fmt: skip
+        assert torch.allclose(mine, network.conv_last(network.upsample(shallow + deep)), atol=1e-12)
+
+
+def test_04_6_seen(rng: torch.Generator) -> None:
+    """What may change when a pixel changes: every input pixel is tried, one after the other."""
+    network = _awake(SRResNet(scale=2, channels=3, num_blocks=1), rng).eval()
+    x = torch.rand(1, 3, 23, 25, generator=rng, dtype=torch.float64)
+    row, column = 21, 30
+    top, bottom, left, right = srresnet.seen(network, x, row, column)
+    changes = torch.zeros(x.shape[-2:], dtype=torch.bool)
+    with torch.no_grad():
+        before = network(x)[..., row, column]
+        for i in range(x.shape[2]):
+            batch = x.repeat(x.shape[3], 1, 1, 1)
+            batch[range(x.shape[3]), :, i, range(x.shape[3])] += 10
+            changes[i] = ((network(batch)[..., row, column] - before).abs() > 0).any(1)
+    rows, columns = changes.any(1).nonzero().flatten().tolist(), changes.any(0).nonzero().flatten().tolist()
+    assert top <= rows[0] and rows[-1] <= bottom and left <= columns[0] and columns[-1] <= right
+    assert bottom - top + 1 <= 2 * network.halo + 1 and row // 2 - top == network.halo
+    small = nn.Conv2d(2, 3, (3, 5), padding=(1, 2)).double()
+    assert srresnet.seen(small, x[:, :2], 10, 12) == (9, 11, 10, 14)
