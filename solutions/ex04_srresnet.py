@@ -1,7 +1,7 @@
 """Exercises of lesson 04: SRResNet. Write here; `check("04.1")` in the notebook, or `pytest`, tells you how it went.
 
-Features are float tensors (B, C, h, w) of any values; pictures have values in [0, 1]. Use torch alone. F in the texts is
-`torch.nn.functional`.
+Features are float tensors (B, C, h, w) of any values; pictures have values in [0, 1]. Use torch alone. In the texts,
+F is `torch.nn.functional`.
 """
 
 import torch
