@@ -53,18 +53,6 @@ def row(pictures: Mapping[str, Tensor], *, width: float = 14.0) -> Figure:
     return figure
 
 
-def filters(weights: Tensor, *, columns: int = 16, width: float = 10.0) -> Figure:
-    """Filters as grey pictures: weights (N, h, w), each on its own scale with zero as middle grey."""
-    rows = -(-weights.shape[0] // columns)
-    figure, axes = _subplots(rows, columns, (width, width * rows / columns))
-    for axis in axes:
-        axis.set_axis_off()
-    for axis, weight in zip(axes, weights.detach().cpu(), strict=False):
-        limit = float(weight.abs().max()) or 1.0
-        axis.imshow(weight.numpy(), cmap="gray", vmin=-limit, vmax=limit, interpolation="nearest")
-    return figure
-
-
 def curves(
     logs: Mapping[str, Sequence[Mapping[str, float]]],
     *,

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from torch import Tensor
 
 from srlib import metrics, plots
@@ -48,11 +47,3 @@ def test_curves_draw_the_lines_of_a_log() -> None:
     assert (loss.get_yscale(), psnr.get_yscale()) == ("log", "linear")
     with pytest.raises(ValueError, match="no log has the column 'ssim'"):
         plots.curves({"run": lines}, columns=["ssim"])
-
-
-def test_filters_have_zero_in_the_middle() -> None:
-    weights = torch.tensor([[[1.0, -2.0], [0.0, 0.5]], [[0.0, 0.0], [0.0, 0.0]]])
-    axes = plots.filters(weights, columns=4).axes
-    assert axes[0].images[0].get_clim() == (-2, 2)
-    assert np.array_equal(axes[0].images[0].get_array(), weights[0])
-    assert len(axes[2].images) == 0

@@ -2,7 +2,7 @@
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from types import SimpleNamespace
@@ -11,81 +11,42 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from skimage.color import rgb2ycbcr
-from skimage.util import montage
 from torch import Tensor, nn
 
 from course.checking import Case, Exercise, Wrong, compare, describe, require
+from course.checks import mistakes03 as wrong
+from course.checks.mistakes03 import (
+    Layers,
+    Restore,
+    assembled,
+    by_hand,
+    chain,
+    cropped,
+    flat_weights,
+    greys,
+    mean_square,
+    sheet,
+)
 from srlib import training
-from srlib.color import rgb_to_ycbcr, ycbcr_to_rgb
+from srlib.color import rgb_to_ycbcr
 from srlib.models import SRCNN
 from srlib.recipes import SRCNN_FAST
 from srlib.resize import imresize
 
-Restore = Callable[[Tensor], Tensor]
 Assemble = Callable[[Tensor, Restore, int], Tensor]
 Forward = Callable[[Tensor, nn.Conv2d, nn.Conv2d, nn.Conv2d], Tensor]
 AlignedPatch = Callable[[Tensor, Tensor, int, int, torch.Generator], tuple[Tensor, Tensor]]
 TrainStep = Callable[[nn.Module, torch.optim.Optimizer, Tensor, Tensor, int], float]
 FilterPicture = Callable[[Tensor, int], Tensor]
-Mistakes = dict[str, Callable[[], Any]]
 
 
 # ---------------------------------------------------------------------------------------------------------------
 # 03.1 assemble
 
 
-def _assemble(lr: Tensor, restore: Restore, scale: int) -> Tensor:
-    ycbcr = rgb_to_ycbcr(imresize(lr, scale=scale))
-    return ycbcr_to_rgb(torch.cat([restore(ycbcr[:, :1]), ycbcr[:, 1:]], 1))
-
-
 def _sharpen(y: Tensor) -> Tensor:
     """Stands for a network: not linear, and another value at every place."""
     return y.square() + 0.2 * y.flip(-1)
-
-
-def _wrong_assemblies(lr: Tensor, restore: Restore, scale: int) -> Mistakes:
-    large = imresize(lr, scale=scale)
-    ycbcr, small = rgb_to_ycbcr(large), rgb_to_ycbcr(lr)
-
-    def joined(y: Tensor, chroma: Tensor) -> Tensor:
-        return ycbcr_to_rgb(torch.cat([y, chroma], 1))
-
-    def each(x: Tensor) -> Tensor:
-        return torch.cat([restore(channel) for channel in x.split(1, 1)], 1)
-
-    y, chroma = restore(ycbcr[:, :1]), ycbcr[:, 1:]
-    cubic = F.interpolate(lr, scale_factor=scale, mode="bicubic", align_corners=False)
-    nearest = F.interpolate(small[:, 1:], scale_factor=scale, mode="nearest")
-    return {
-        "the result is clipped: leave the clamp out, values outside [0, 1] are wanted here": lambda: _assemble(
-            lr, restore, scale
-        ).clamp(0, 1),
-        "the enlarged picture is clipped before the conversion: leave the clamp out": lambda: joined(
-            restore(rgb_to_ycbcr(large.clamp(0, 1))[:, :1]), rgb_to_ycbcr(large.clamp(0, 1))[:, 1:]
-        ),
-        "the conversion back is missing: the three channels are still Y, Cb, Cr; end with ycbcr_to_rgb": lambda: (
-            torch.cat([y, chroma], 1)
-        ),
-        "restore worked on R, G and B: convert with rgb_to_ycbcr first and give it channel 0": lambda: each(large),
-        "restore worked on Cb and Cr too: only Y goes through it, chroma goes past it": lambda: ycbcr_to_rgb(
-            each(ycbcr)
-        ),
-        "Cb and Cr are exchanged: put them back in the order in which they came": lambda: joined(y, chroma.flip(1)),
-        "restore worked on the small picture: enlarge first, then restore at full size": lambda: imresize(
-            joined(restore(small[:, :1]), small[:, 1:]), scale=scale
-        ),
-        "restore was not used: its answer is the new Y": lambda: large,
-        "the input of restore was added to its answer: its answer alone is the new Y": lambda: joined(
-            y + ycbcr[:, :1], chroma
-        ),
-        "the chroma is enlarged by nearest neighbour: enlarge the whole picture with imresize, then convert": lambda: (
-            joined(y, nearest)
-        ),
-        "the picture is enlarged by F.interpolate, another bicubic (a = -0.75): use imresize": lambda: _assemble(
-            cubic, restore, 1
-        ),
-    }
 
 
 def assemble_worked_example(assemble: Assemble, case: Case) -> None:
@@ -101,7 +62,7 @@ def assemble_worked_example(assemble: Assemble, case: Case) -> None:
         within=1e-4,
         what="(0.9164, 0.5164, 0.3164) everywhere",
         public=True,
-        mistakes=_wrong_assemblies(lr, brighter, 1),
+        mistakes=wrong.assemblies(lr, brighter, 1),
     )
 
 
@@ -175,7 +136,7 @@ def assemble_without_a_network_is_bicubic(assemble: Assemble, case: Case) -> Non
         expected[inside],
         within=1e-4,
         what="the bicubic enlargement, away from the edge",
-        mistakes={cause: _inside(make, inside) for cause, make in _wrong_assemblies(lr, torch.clone, scale).items()},
+        mistakes={cause: _inside(make, inside) for cause, make in wrong.assemblies(lr, torch.clone, scale).items()},
         pictures=True,
     )
 
@@ -191,10 +152,10 @@ def assemble_any_picture(assemble: Assemble, case: Case) -> None:
         lr = case.rand(pictures, 3, height, width)
         compare(
             case.call(assemble, lr, _sharpen, scale),
-            _assemble(lr, _sharpen, scale),
+            assembled(lr, _sharpen, scale),
             within=1e-4,
             what=f"{pictures} picture(s) of {height} x {width}, enlarged by {scale}",
-            mistakes=_wrong_assemblies(lr, _sharpen, scale),
+            mistakes=wrong.assemblies(lr, _sharpen, scale),
             pictures=True,
         )
 
@@ -208,10 +169,10 @@ def assemble_does_not_clip(assemble: Assemble, case: Case) -> None:
 
     compare(
         case.call(assemble, lr, contrast, 3),
-        _assemble(lr, contrast, 3),
+        assembled(lr, contrast, 3),
         within=1e-4,
         what="values that are not clipped",
-        mistakes=_wrong_assemblies(lr, contrast, 3),
+        mistakes=wrong.assemblies(lr, contrast, 3),
         pictures=True,
     )
 
@@ -224,89 +185,19 @@ def _forward(large: Tensor, extract: nn.Conv2d, map: nn.Conv2d, reconstruct: nn.
     return SRCNN.restore(cast(SRCNN, SimpleNamespace(extract=extract, map=map, reconstruct=reconstruct)), large)
 
 
-Layers = tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]
-
-
 def _layers(case: Case, large: Tensor, sizes: Sequence[int], channels: Sequence[int] = (3, 2)) -> Layers:
     """Three convolutions with weights from the case; what each makes of the picture has both signs everywhere."""
-    chain = [1, *channels, 1]
-    pairs = zip(chain[:-1], chain[1:], sizes, strict=True)
+    widths = [1, *channels, 1]
+    pairs = zip(widths[:-1], widths[1:], sizes, strict=True)
     layers = [nn.Conv2d(before, after, size, dtype=large.dtype) for before, after, size in pairs]
     for layer in layers:
         layer.weight.data = (6 * case.rand(*layer.weight.shape).to(large) - 3) * layer.weight[0].numel() ** -0.5
         nn.init.zeros_(cast(Tensor, layer.bias))
-        large = _chain(large, [layer], relu=[False]).detach()
+        large = chain(large, [layer], relu=[False]).detach()
         middle = large.mean((0, 2, 3))
         cast(Tensor, layer.bias).data = -middle
         large = F.relu(large - middle.view(-1, 1, 1))
     return cast(Layers, tuple(layers))
-
-
-def _chain(
-    large: Tensor,
-    layers: Iterable[nn.Conv2d],
-    mode: str | None = "replicate",
-    relu: Sequence[bool] = (True, True, False),
-) -> Tensor:
-    """The three layers with another border (None: no padding at all), or other ReLUs."""
-    for layer, rectified in zip(layers, relu, strict=True):
-        large = layer(F.pad(large, (layer.kernel_size[0] // 2,) * 4, mode=mode) if mode else large)
-        large = F.relu(large) if rectified else large
-    return large
-
-
-def _fixed(large: Tensor, layers: Layers) -> Tensor:
-    """The paddings of 9-1-5 around any layers."""
-    for layer, pad, rectified in zip(layers, (4, 0, 2), (True, True, False), strict=True):
-        large = layer(F.pad(large, (pad,) * 4, mode="replicate"))
-        large = F.relu(large) if rectified else large
-    return large
-
-
-def _wrong_forwards(large: Tensor, layers: Layers) -> Mistakes:
-    reach = (sum(layer.kernel_size[0] // 2 for layer in layers),) * 4
-    without = copy.deepcopy(layers)
-    for layer in without:
-        layer.bias = None
-    return {
-        "zeros around the picture instead of copies of its edge: F.pad(..., mode='replicate')": lambda: _chain(
-            large, layers, "constant"
-        ),
-        "the edge is mirrored ('reflect') instead of repeated: F.pad(..., mode='replicate')": lambda: _chain(
-            large, layers, "reflect"
-        ),
-        "the opposite edge is used ('circular'): F.pad(..., mode='replicate')": lambda: _chain(
-            large, layers, "circular"
-        ),
-        "there is no padding, so that the picture shrinks: k // 2 pixels on every side before each layer": lambda: (
-            _chain(large, layers, None)
-        ),
-        "the padding is that of 9-1-5 whatever the kernels: take k // 2 from each layer's kernel_size": lambda: _fixed(
-            large, layers
-        ),
-        "all the padding is done at the start: pad before each of the layers, by that layer's k // 2": lambda: _chain(
-            F.pad(large, reach, mode="replicate"), layers, None
-        ),
-        "all the padding is done at the start, with zeros: pad before each of the layers": lambda: _chain(
-            F.pad(large, reach), layers, None
-        ),
-        "a ReLU after the last layer: that one has none, its output may be negative": lambda: _chain(
-            large, layers, relu=(True, True, True)
-        ),
-        "the ReLU after the first layer is missing": lambda: _chain(large, layers, relu=(False, True, False)),
-        "the ReLU after the second layer is missing": lambda: _chain(large, layers, relu=(True, False, False)),
-        "both ReLUs are missing: without them three layers are one": lambda: _chain(
-            large, layers, relu=(False, False, False)
-        ),
-        "the layers are in another order: extract, then map, then reconstruct": lambda: _chain(
-            large, (layers[1], layers[0], layers[2])
-        ),
-        "the layers are in the opposite order: extract, then map, then reconstruct": lambda: _chain(
-            large, layers[::-1]
-        ),
-        "the bias is left out: call the layer itself, or hand F.conv2d its bias too": lambda: _chain(large, without),
-        "the input was added at the end: SRCNN has no skip connection": lambda: _chain(large, layers) + large,
-    }
 
 
 def _compare_forward(
@@ -320,7 +211,7 @@ def _compare_forward(
         expected="the three layers as they were",
         got="a layer with other settings or weights",
     )
-    mistakes = _wrong_forwards(large, before)
+    mistakes = wrong.forwards(large, before)
     compare(answer, expected, within=1e-4, what=what, public=public, mistakes=mistakes, pictures=True)
 
 
@@ -409,6 +300,7 @@ def _weights(layers: Layers) -> list[Tensor]:
 
 # ---------------------------------------------------------------------------------------------------------------
 # 03.3 aligned_patch
+
 
 _NO_CHANCE = {1: 37.0, 2: 42.0, 17: 80.0}  # degrees of freedom -> a chi-squared that chance exceeds once in 10^9
 
@@ -743,83 +635,6 @@ def _optimizer(descent: _Descent) -> torch.optim.Optimizer:
     return cast(torch.optim.Optimizer, descent)
 
 
-def _flat(network: nn.Module) -> Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
-
-
-def _cut(x: Tensor, margin: int) -> Tensor:
-    return x[..., margin : x.shape[-2] - margin, margin : x.shape[-1] - margin]
-
-
-Loss = Callable[[Tensor], Tensor]
-
-
-def _by_hand(
-    network: nn.Module, rate: float, x: Tensor, target: Tensor, loss: Loss, cut: Callable[[Tensor], Tensor]
-) -> tuple[float, Tensor]:
-    """Loss, and the weights after one step of plain gradient descent, without an optimiser."""
-    own = copy.deepcopy(network)
-    value = loss(cut(own(x)) - cut(target))
-    gradient = torch.autograd.grad(value, list(own.parameters()))
-    return float(value.detach()), _flat(network) - rate * torch.cat([g.flatten() for g in gradient])
-
-
-def _mse(error: Tensor) -> Tensor:
-    return error.square().mean()
-
-
-def _wrong_steps(network: nn.Module, rate: float, x: Tensor, target: Tensor, margin: int) -> Mistakes:
-    """What the usual mistakes give, as (loss, weights afterwards), for plain gradient descent from here."""
-    left = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in network.parameters()])
-    network, before = copy.deepcopy(network), _flat(network)
-
-    def step(loss: Loss = _mse, cut: Callable[[Tensor], Tensor] = lambda y: _cut(y, margin)) -> tuple[float, Tensor]:
-        return _by_hand(network, rate, x, target, loss, cut)
-
-    def lone(part: Callable[[Tensor], Tensor]) -> Callable[[], tuple[float, Tensor]]:
-        return lambda: step(cut=part)
-
-    def after() -> tuple[float, Tensor]:
-        moved, (_, weights) = copy.deepcopy(network), step()
-        torch.nn.utils.vector_to_parameters(weights, moved.parameters())
-        return float(_mse(_cut(moved(x) - target, margin)).detach()), weights
-
-    m = margin
-    return {
-        "the old gradient was added to the new one: optimizer.zero_grad() before loss.backward()": lambda: (
-            step()[0],
-            step()[1] - rate * left if left.any() else torch.tensor(torch.nan),
-        ),
-        "the loss is that after the update: compute it once, before optimizer.step()": after,
-        "the sum of the squared errors instead of their mean": lambda: step(lambda e: e.square().sum()),
-        "the absolute error (L1) instead of the squared one": lambda: step(lambda e: e.abs().mean()),
-        "the root of the mean squared error: leave the root out": lambda: step(lambda e: e.square().mean().sqrt()),
-        "half the mean squared error: leave the half out": lambda: step(lambda e: e.square().mean() / 2),
-        "the sum over each picture, then the mean over the batch: one mean over everything is wanted": lambda: step(
-            lambda e: e.square().sum((1, 2, 3)).mean()
-        ),
-        "the margin was not left out of the loss": lone(lambda y: y),
-        "the margin was cut at the top and left only: at the bottom and right too": lone(lambda y: y[..., m:, m:]),
-        "the margin was cut at the bottom and right only: at the top and left too": lone(
-            lambda y: y[..., : y.shape[-2] - m, : y.shape[-1] - m]
-        ),
-        "the margin was cut from the rows only: from the columns too": lone(lambda y: y[..., m : y.shape[-2] - m, :]),
-        "the margin was cut from the columns only: from the rows too": lone(lambda y: y[..., m : y.shape[-1] - m]),
-        "the margin was cut from x: cut the network's output and the target": lambda: _by_hand(
-            network, rate, _cut(x, m), _cut(target, m), _mse, lambda y: y
-        ),
-        "the errors in the margin were set to zero but still counted in the mean: cut them out": lone(
-            lambda y: y * F.pad(_cut(torch.ones_like(y), m), (m, m, m, m))
-        ),
-        "margin 0 leaves nothing: x[..., 0:-0] is empty; slice from margin to height - margin": lambda: (
-            torch.nan,
-            before if m == 0 else torch.tensor(0.0),
-        ),
-        "the weights went uphill: the gradient is subtracted": lambda: (step()[0], 2 * before - step()[1]),
-        "the weights did not move: optimizer.step() after loss.backward()": lambda: (step()[0], before),
-    }
-
-
 def _stood_still(notes: list[str]) -> str:
     """Why the weights did not move, from what network and optimiser noted."""
     if "backward" not in notes:
@@ -850,14 +665,14 @@ def _compare_step(
     notes: list[str] = []
     network, optimizer = _Watched(body, notes), _optimizer(_Descent(body, rate, notes))
     for _ in range(steps):
-        mistakes = _wrong_steps(body, rate, x, target, margin)
-        before = _flat(body)
-        expected = _by_hand(body, rate, x, target, _mse, lambda y: _cut(y, margin))
+        mistakes = wrong.steps(body, rate, x, target, margin)
+        before = flat_weights(body)
+        expected = by_hand(body, rate, x, target, mean_square, lambda y: cropped(y, margin))
         notes.clear()
         loss = case.call(train_step, network, optimizer, x, target, margin)
-        if torch.equal(_flat(body), before) and not (isinstance(loss, float) and loss != loss):
+        if torch.equal(flat_weights(body), before) and not (isinstance(loss, float) and loss != loss):
             raise Wrong(_stood_still(notes), expected="weights that moved", got="the weights from before")
-        compare((loss, _flat(body)), expected, within=1e-5, what=what, public=public, mistakes=mistakes)
+        compare((loss, flat_weights(body)), expected, within=1e-5, what=what, public=public, mistakes=mistakes)
 
 
 def _network(case: Case, scale: int = 2) -> nn.Module:
@@ -909,11 +724,11 @@ def train_step_uses_the_optimizer(train_step: TrainStep, case: Case) -> None:
     """The weights move as the optimizer wants, whatever its kind."""
     body, notes = _network(case), list[str]()
     x, target = case.rand(1, 2, 4, 4), case.rand(1, 3, 8, 8)
-    before, (loss, descended) = _flat(body), _by_hand(body, 1.0, x, target, _mse, lambda y: _cut(y, 1))
+    before, (loss, descended) = flat_weights(body), by_hand(body, 1.0, x, target, mean_square, lambda y: cropped(y, 1))
     gradient, optimizer = before - descended, _Soft(body, 0.5, notes)
     answer = case.call(train_step, body, _optimizer(optimizer), x, target, 1)
     compare(
-        (answer, _flat(body)),
+        (answer, flat_weights(body)),
         (loss, before - 0.5 * optimizer.direction(gradient)),
         within=1e-4,
         what="the loss, and the weights where an optimizer that shortens large gradients moves them",
@@ -954,81 +769,7 @@ def train_step_returns_a_number(train_step: TrainStep, case: Case) -> None:
 
 
 def _filter_picture(weights: Tensor, columns: int) -> Tensor:
-    return _laid(_grey(weights), columns)[..., 1:-1, 1:-1]
-
-
-def _grey(weights: Tensor) -> Tensor:
-    """Each filter on its own scale, zero at 0.5."""
-    largest = weights.detach().abs().flatten(1).max(1).values.clamp(min=1e-30)
-    return 0.5 + 0.5 * weights.detach() / largest.view(-1, 1, 1)
-
-
-def _laid(tiles: Tensor, columns: int, gap: int = 1, fill: float = 1.0) -> Tensor:
-    """scikit-image's montage, which has a gap around the whole too."""
-    rows = -(-len(tiles) // columns)
-    picture = montage(tiles.numpy(), fill=fill, grid_shape=(rows, columns), padding_width=gap)
-    return torch.from_numpy(picture)[None, None].to(tiles.dtype)
-
-
-def _wrong_filter_pictures(weights: Tensor, columns: int) -> Mistakes:
-    count, height, width = weights.shape
-    rows = -(-count // columns)
-    low, high = weights.amin((1, 2), keepdim=True), weights.amax((1, 2), keepdim=True)
-    inside = (..., slice(1, -1), slice(1, -1))
-
-    def laid(tiles: Tensor, columns: int = columns) -> Tensor:
-        return _laid(tiles, columns)[inside]
-
-    def upright() -> Tensor:
-        """Column by column: as if rows and columns of the sheet were exchanged."""
-        places = torch.full((rows * columns,), -1)
-        places.view(columns, rows).flatten()[:count] = torch.arange(count)
-        order = places.view(columns, rows).T.flatten()
-        return laid(torch.stack([_grey(weights)[k] if k >= 0 else torch.ones(height, width) for k in order.tolist()]))
-
-    grey = _grey(weights)
-    return {
-        "a filter of zeros became NaN, 0 / 0: it is 0.5 everywhere": lambda: laid(
-            torch.where(weights.abs().amax((1, 2), keepdim=True) > 0, grey, torch.nan)
-        ),
-        "there is a gap around the whole: gaps are only between tiles": lambda: _laid(grey, columns),
-        "there is a gap at the bottom and right of the whole: gaps are only between tiles": lambda: _laid(
-            grey, columns
-        )[..., 1:, 1:],
-        "there is a gap at the top and left of the whole: gaps are only between tiles": lambda: _laid(grey, columns)[
-            ..., :-1, :-1
-        ],
-        "one scale for all filters: each is divided by its own largest absolute weight": lambda: laid(
-            0.5 + 0.5 * weights / weights.abs().max()
-        ),
-        "each filter was stretched from its smallest to its largest weight: zero must stay 0.5": lambda: laid(
-            (weights - low) / (high - low)
-        ),
-        "all filters together were stretched from the smallest to the largest weight": lambda: laid(
-            (weights - low.min()) / (high.max() - low.min())
-        ),
-        "the largest weight was taken with its sign: take the largest absolute one, .abs()": lambda: laid(
-            0.5 + 0.5 * weights / high
-        ),
-        "0.5 is missing, so that negative weights are lost or negative": lambda: laid(grey * 2 - 1),
-        "0.5 is missing, and negative weights are clipped": lambda: laid((grey * 2 - 1).clamp(0, 1)),
-        "the absolute weights are shown: the sign must be seen": lambda: laid((grey * 2 - 1).abs()),
-        "bright and dark are exchanged: positive weights are brighter than 0.5": lambda: laid(1 - grey),
-        "every filter is transposed: its rows must stay rows": lambda: laid(grey.mT),
-        "the tiles lie column by column: reading order goes along the row first": upright,
-        "`columns` is taken for the number of rows": lambda: laid(grey, -(-count // columns)),
-        "the gaps are dark: their value is 1": lambda: _laid(grey, columns, fill=0.0)[inside],
-        "the gaps are missing: one pixel of value 1 between tiles": lambda: _laid(grey, columns, gap=0),
-        "places without a filter are dark: their value is 1": lambda: laid(
-            torch.cat([grey, torch.zeros(rows * columns - count, height, width)])
-        ),
-        "places without a filter are grey: their value is 1": lambda: laid(
-            torch.cat([grey, torch.full((rows * columns - count, height, width), 0.5)])
-        ),
-        "the row without a filter at its end was left out: its places are 1": lambda: laid(
-            grey[: count // columns * columns]
-        ),
-    }
+    return sheet(greys(weights), columns)[..., 1:-1, 1:-1]
 
 
 def _compare_filters(filter_picture: FilterPicture, case: Case, weights: Tensor, columns: int, what: str) -> None:
@@ -1037,7 +778,7 @@ def _compare_filters(filter_picture: FilterPicture, case: Case, weights: Tensor,
         _filter_picture(weights, columns),
         within=1e-5,
         what=what,
-        mistakes=_wrong_filter_pictures(weights, columns),
+        mistakes=wrong.filter_pictures(weights, columns),
         pictures=True,
     )
 
@@ -1057,7 +798,7 @@ def filter_picture_worked_example(filter_picture: FilterPicture, case: Case) -> 
         within=1e-5,
         what="one row of five pixels",
         public=True,
-        mistakes=_wrong_filter_pictures(weights, 2),
+        mistakes=wrong.filter_pictures(weights, 2),
     )
 
 
@@ -1103,7 +844,7 @@ def filter_picture_of_zeros(filter_picture: FilterPicture, case: Case) -> None:
 
 EXERCISES = {
     "03.1": Exercise(
-        reference=_assemble,
+        reference=assembled,
         checks=(
             assemble_gives_restore_the_luma,
             assemble_worked_example,
