@@ -93,10 +93,13 @@ def compare(
         return
     cause = next((c for c, make in (mistakes or {}).items() if _fits(got, make, within)), None)
     unit = f" {unit}" if unit else ""
+    told, wanted = _form(got), _form(expected)
+    if told == wanted or None not in (_number(got), _number(expected)):
+        told = wanted = ""
     raise Wrong(
         cause or symptom(got, expected, within),
-        expected=f"{what}: {describe(expected)}{unit}" if public else what,
-        got=f"{describe(got)}{'' if got is None else unit}{'' if public else _off(got, expected, unit)}",
+        expected=f"{what}: {describe(expected)}{unit}{wanted}" if public else what,
+        got=f"{describe(got)}{'' if got is None else unit}{told}{'' if public else _off(got, expected, unit)}",
         pictures=_compared(got, expected) if pictures else None,
     )
 
@@ -147,6 +150,15 @@ def describe(value: Any) -> str:
     return f"a tensor {tuple(value.shape)}{span}"
 
 
+def _form(value: Any) -> str:
+    """What tells equal values apart that are printed alike: the shape of few values, and the type."""
+    if _is_tensor(value):
+        return f", shape {tuple(value.shape)}" if value.ndim < 2 and value.numel() <= 8 else ""
+    if isinstance(value, (list, tuple)):
+        return f", a {type(value).__name__}"
+    return "" if _number(value) is None else f", a {type(value).__name__}"
+
+
 def _same(got: Any, expected: Any, within: float) -> bool:
     if isinstance(expected, (list, tuple)):
         return (
@@ -172,8 +184,11 @@ def _close(got: Tensor, expected: Tensor, within: float) -> bool:
 
 
 def _fits(got: Any, make: Callable[[], Any], within: float) -> bool:
+    """Whether a mistake gives this, to the digits that float32 has where it makes large numbers."""
     try:
-        return _same(got, make(), within)
+        wrong = make()
+        largest = max((float(x.detach().abs().max()) for x in _tensors(wrong) if x.numel()), default=0.0)
+        return _same(got, wrong, max(within, 1e-6 * largest) if math.isfinite(largest) else within)
     except (RuntimeError, IndexError, ValueError, ZeroDivisionError):  # this mistake is impossible on this input
         return False
 

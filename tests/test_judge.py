@@ -79,6 +79,16 @@ CASES: dict[str, tuple[str | bytes | None, str, str]] = {
         "imports `importlib`",
     ),
     "an error without words": (_with("raise ValueError"), "fail", "ValueError: no message"),
+    "a shape that looks equal": (
+        _with("return -10 * torch.log10((sr - hr).square().flatten(1).mean(1)).squeeze()"),
+        "fail",
+        r"expected  one number: \[20.0\] dB, shape \(1,\)\n +got +20 dB, shape \(\)\n",
+    ),
+    "a list that looks equal": (
+        _with("return (-10 * torch.log10((sr - hr).square().flatten(1).mean(1))).tolist()"),
+        "fail",
+        r"\[20.0\] dB, shape \(1,\)\n +got +\(20\) dB, a list\n",
+    ),
     "endless recursion": (_with("return psnr(sr, hr)"), "fail", "RecursionError"),
     "equal to everything": (
         _with("class Yes(torch.Tensor):\n    def __eq__(self, other): return True\nreturn sr.as_subclass(Yes)"),
@@ -183,6 +193,32 @@ def test_graded_answers_are_not_printed(tmp_path: Path) -> None:
     seen = sys.modules["ex02_measuring"].__dict__["seen"]
     assert verdict.state == "fail" and "about 1 dB too high" in verdict.text()
     assert not any(value in verdict.text() for value in seen)
+
+
+def test_the_bugs_of_the_three_scripts_are_not_named_before_a_repair(tmp_path: Path) -> None:
+    """The message says which script disagrees on which pictures; what is wrong in it is for the student to find."""
+    text = stubs.cut(RIGHT).replace('    raise todo("02.6")\n', "")
+    repairs = {
+        "a": (("4:-4, 4:-4", "scale:-scale, scale:-scale"),),
+        "b": (
+            ("squares, pixels = 0.0, 0", "values = []"),
+            ("squares += error.square().sum().item()", "values.append(-10 * math.log10(error.square().mean().item()))"),
+            ("pixels += error.numel()", "pass"),
+            ("return -10 * math.log10(squares / pixels)", "return sum(values) / len(values)"),
+        ),
+        "c": (("sr_bytes - hr_bytes", "sr_bytes.float() - hr_bytes.float()"),),
+    }
+    for script, changes in repairs.items():
+        (tmp_path / FILE).write_text(text, encoding="utf-8")
+        verdict = judge.judge("02.6", folder=tmp_path)
+        assert verdict.state == "fail" and f'script "{script}" says of these pictures what' in verdict.cause
+        for word in ("border", "pool", "logarithm", "byte", "int8", "negative", "mean", "pixels at"):
+            assert word not in verdict.text(), verdict.text()
+        for old, new in changes:
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+    (tmp_path / FILE).write_text(text, encoding="utf-8")
+    assert judge.judge("02.6", folder=tmp_path).state == "pass"
 
 
 def test_random_state_and_modes_are_put_back(tmp_path: Path) -> None:

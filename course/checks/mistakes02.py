@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ def psnrs(sr: Tensor, hr: Tensor) -> Mistakes:
         "one mean over the whole batch: every picture has a mean of its own": lambda: (
             -10 * torch.log10(error.square().mean())
         ).expand(len(sr)),
-        "one mean over the whole batch, and one number: a PSNR for each picture is wanted": lambda: (
+        "one mean over the whole batch, and one number (or a squeeze): a PSNR for each is wanted": lambda: (
             -10 * torch.log10(error.square().mean())
         ),
         "log of each pixel's error, then the mean: the mean comes first, then the logarithm": lambda: (
@@ -50,6 +51,13 @@ def psnrs(sr: Tensor, hr: Tensor) -> Mistakes:
         "PSNR of each channel, then their mean: the mean over channels comes before the logarithm": lambda: (
             -10 * torch.log10(each.mean((2, 3)))
         ).mean(1),
+        **{
+            f"a small number was added before the logarithm ({10.0**-k:g} to the {name}, say): leave it out": partial(
+                lambda power, size: -10 * power * torch.log10(mse ** (1 / power) + size), power, 10.0**-k
+            )
+            for power, name in ((1, "MSE"), (2, "root of it"))
+            for k in range(2, 13)
+        },
     }
 
 
@@ -83,6 +91,12 @@ def lumas(rgb: Tensor) -> Mistakes:
         "the result is on 0..255: it belongs to [0, 1], so divide all of it by 255": lambda: 255 * right,
         "16 was added without dividing it by 255 too": of(studio, 16.0),
         "divided by 256: white is 235/255": lambda: right * 255 / 256,
+        "R, G and B were multiplied by 255: the formula's weights are for values in [0, 1]": of(
+            [255 * w for w in studio], black
+        ),
+        "R, G and B were multiplied by 255, and Y is not divided by it: the formula is for values in [0, 1]": of(
+            [255**2 * w for w in studio], 16.0
+        ),
         "divided by 255 twice: R, G and B are in [0, 1] already": of([w / 255 for w in studio], black),
         "Y was rounded to whole steps of 1/255: the papers keep it as a float": lambda: (255 * right).round() / 255,
         "Y was cut down to whole steps of 1/255: the papers keep it as a float": lambda: (255 * right).floor() / 255,
@@ -191,9 +205,30 @@ def ssims(x: Tensor, y: Tensor) -> Mistakes:
         return _formula(ma, mb, a.var(1, correction=0), b.var(1, correction=0), (a * b).mean(1) - ma * mb)
 
     sample = "sample variance (a factor n / (n - 1), as skimage takes by default): Wang's SSIM takes E[x^2] - mx^2"
+
+    def beside(middle: float, size: int = 11) -> Tensor:
+        """A Gaussian whose middle lies elsewhere."""
+        row = torch.exp(-((torch.arange(size, dtype=torch.float64) - middle) ** 2) / 4.5)
+        return torch.outer(row, row) / row.sum() ** 2
+
+    def side_by_side(stride: int) -> Callable[[], Tensor]:
+        return lambda: every_window()[..., ::stride, ::stride].flatten(1).mean(1)
+
+    def unbracketed(brightness: bool, structure: bool) -> Callable[[], Tensor]:
+        """a + c / b + c in the place of (a + c) / (b + c), or (a + c) / b + c, in one of the fractions or in both."""
+
+        def formula(mx: Tensor, my: Tensor, vx: Tensor, vy: Tensor, cov: Tensor) -> Tensor:
+            first = (2 * mx * my + C1) / mx**2 + my**2 + C1 if brightness else _brightness(mx, my)
+            second = (2 * cov + C2) / vx + vy + C2 if structure else _structure(vx, vy, cov)
+            return first * second
+
+        return by(formula)
+
     seven = "a flat window of 7 x 7 pixels, the default of skimage: Wang's window is a Gaussian of 11 x 11"
     sigma = "the Gaussian is not the right one: its exponent is -(i^2 + j^2) / (2 sigma^2) with sigma = 1.5"
     padded = "the pictures were padded: only windows that lie wholly inside count, (H - 10) x (W - 10) of them"
+    beyond = "the window's middle lies beside its middle pixel: 11 positions from -5 to 5 have it at 0"
+    brackets = "brackets are missing round a denominator: a / b + c is (a / b) + c"
     means = "subtract the product of the means"
     return {
         seven: at(flat(7)),
@@ -209,6 +244,18 @@ def ssims(x: Tensor, y: Tensor) -> Mistakes:
         sigma: at(scaled(2 * 1.5)),
         f"{sigma}; the 2 is missing": at(scaled(1.5**2)),
         "the window's weights do not sum to 1: divide the Gaussian by its sum": at(bell()),
+        **{f"{beyond} (here at {5 - m:g})": at(beside(m)) for m in (4.0, 4.5, 5.5, 6.0)},
+        "a Gaussian of 10 x 10 pixels: torch.arange(-5, 5) ends at 4, and the window is 11 x 11": at(beside(5.0, 10)),
+        **{
+            f"the windows stand {k} pixels apart (stride={k}): they slide by one pixel": side_by_side(k)
+            for k in (11, 10, 8, 5, 4, 2)
+        },
+        "brackets are missing round the denominator: a / b * c is (a / b) * c": by(
+            lambda mx, my, vx, vy, cov: (2 * mx * my + C1) * (2 * cov + C2) / (mx**2 + my**2 + C1) * (vx + vy + C2)
+        ),
+        f"{brackets} (here of the means)": unbracketed(True, False),
+        f"{brackets} (here of the variances)": unbracketed(False, True),
+        f"{brackets} (here in both fractions)": unbracketed(True, True),
         "the whole picture was taken as one window: SSIM is a mean over small windows": one_window,
         "constants for pictures in 0..255: with pictures in [0, 1] c1 = 0.01^2 and c2 = 0.03^2": by(
             lambda *m: _formula(*m, c1=2.55**2, c2=7.65**2)
@@ -255,7 +302,7 @@ def ssims(x: Tensor, y: Tensor) -> Mistakes:
         "one mean over the whole batch: every picture has an SSIM of its own": lambda: (
             every_window().mean().expand(len(x))
         ),
-        "one mean over the whole batch, and one number: an SSIM for each picture is wanted": lambda: (
+        "one mean over the whole batch, and one number (or a squeeze): an SSIM for each is wanted": lambda: (
             every_window().mean()
         ),
         "this is the map of all windows: its mean is wanted, one number for each picture": every_window,
@@ -277,10 +324,12 @@ def _errors(
     *,
     stored: Luma = eight_bits,
     y: Luma = color.luma,
+    y_hr: Luma | None = None,
     cut: Shave = without_border,
 ) -> list[Tensor]:
     """The squared errors of every picture, with one step of the protocol done in another way."""
-    return [(cut(y(stored(sr)), scale) - cut(y(hr), scale)).double().square() for sr, hr in zip(srs, hrs, strict=True)]
+    pairs = [(y(stored(sr)), (y_hr or y)(hr)) for sr, hr in zip(srs, hrs, strict=True)]
+    return [(cut(sr, scale) - cut(hr, scale)).double().square() for sr, hr in pairs]
 
 
 def _decibels(errors: Sequence[Tensor]) -> float:
@@ -300,6 +349,8 @@ def figures(srs: list[Tensor], hrs: list[Tensor], scale: int) -> Mistakes:
 
     def of(**changed: Any) -> Callable[[], float]:
         return lambda: _decibels(_errors(srs, hrs, scale, **changed))
+
+    in_place = "Y was rounded in the place of sr: round sr to whole steps of 1/255, and leave Y as it comes out"
 
     def weighted() -> float:
         errors = _errors(srs, hrs, scale)
@@ -346,6 +397,16 @@ def figures(srs: list[Tensor], hrs: list[Tensor], scale: int) -> Mistakes:
             y=lambda x: x.mean(1, keepdim=True)
         ),
         "Y was rounded: it stays as it comes out": of(y=lambda x: eight_bits(color.luma(x))),
+        f"{in_place} (Y of both)": of(stored=lambda x: x, y=lambda x: eight_bits(color.luma(x))),
+        f"{in_place} (Y of both, after clipping sr)": of(
+            stored=lambda x: x.clamp(0, 1), y=lambda x: eight_bits(color.luma(x))
+        ),
+        f"{in_place} (Y of sr)": of(stored=lambda x: x, y=lambda x: eight_bits(color.luma(x)), y_hr=color.luma),
+        f"{in_place} (Y of sr, after clipping it)": of(
+            stored=lambda x: x.clamp(0, 1), y=lambda x: eight_bits(color.luma(x)), y_hr=color.luma
+        ),
+        "Y is on 0..255, where psnr takes a peak of 1: divide by 255 again": of(y=lambda x: 255 * color.luma(x)),
+        "Y was rounded and is on 0..255: it stays as luma gives it": of(y=lambda x: 255 * eight_bits(color.luma(x))),
         "the border is still in: leave out `scale` pixels on every side": of(cut=lambda x, b: x),
         "a border of 4 at every scale: leave out `scale` pixels": of(cut=lambda x, b: without_border(x, 4)),
         "twice the border was left out: `scale` pixels on every side": of(cut=lambda x, b: without_border(x, 2 * b)),
@@ -370,32 +431,44 @@ def _in_integers(dtype: torch.dtype) -> Callable[[list[Tensor], list[Tensor], in
 
 
 def scripts(script: str, srs: list[Tensor], hrs: list[Tensor], scale: int) -> Mistakes:
-    """What a script says whose bug is still there, or was mended by halves."""
-    of = figures(srs, hrs, scale)
+    """What a script says whose bug is still there, which is not named, or was mended in a wrong way."""
 
-    def bytes_absolute() -> float:
-        pairs = [[image.to_uint8(x) for x in pair] for pair in zip(srs, hrs, strict=True)]
-        differences = [torch.minimum(sr - hr, hr - sr).double() / 255 for sr, hr in pairs]
+    def left_out(border: int) -> Callable[[], float]:
+        return lambda: _decibels(_errors(srs, hrs, border))
+
+    def absolute() -> float:
+        pairs = [[image.to_uint8(x).int() for x in pair] for pair in zip(srs, hrs, strict=True)]
+        differences = [(sr - hr).abs().double() / 255 for sr, hr in pairs]
         return _decibels([without_border(color.luma_difference(d), scale).square() for d in differences])
 
+    as_it_came = {
+        "a": left_out(4),
+        "b": lambda: _pooled(_errors(srs, hrs, scale)),
+        "c": lambda: _in_integers(torch.uint8)(srs, hrs, scale),
+    }
     return {
-        f'script "{script}" leaves out the same border whatever the scale is: compare what it does at scale 2 and 4': (
-            of["a border of 4 at every scale: leave out `scale` pixels"]
+        f'script "{script}" says of these pictures what it said before any repair; the protocol says something else': (
+            as_it_came[script]
         ),
         f'script "{script}" throws the pixels of all pictures together before the logarithm: take a mean of dB': (
-            lambda: _pooled(_errors(srs, hrs, scale))
+            as_it_came["b"]
         ),
         f'script "{script}" takes the mean of the MSEs and then one logarithm: each picture has its own PSNR first': (
             lambda: _mean_of_mse(_errors(srs, hrs, scale))
         ),
-        f'script "{script}" subtracts bytes, which know no negative numbers: there 10 - 20 is 246': (
-            lambda: _in_integers(torch.uint8)(srs, hrs, scale)
-        ),
+        f'script "{script}" subtracts bytes, which know no negative numbers: there 10 - 20 is 246': as_it_came["c"],
         f'script "{script}" subtracts in int8, which ends at 127: bright minus dark does not fit': (
             lambda: _in_integers(torch.int8)(srs, hrs, scale)
         ),
         f'script "{script}" makes the difference positive, but luma needs its sign: red up and green down cancel': (
-            bytes_absolute
+            absolute
         ),
-        **{f'script "{script}": {cause}': make for cause, make in of.items()},
+        **{f'script "{script}": {cause}': make for cause, make in figures(srs, hrs, scale).items()},
+        **{
+            f'script "{script}" leaves out {border} pixels at scale {scale}: leave out `scale` of them': left_out(
+                border
+            )
+            for border in range(1, 7)
+            if border != scale
+        },
     }
