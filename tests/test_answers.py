@@ -1,11 +1,16 @@
 """The checks are checked: every wrong answer of the catalogue fails with its own cause, every right one passes."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from answers import LESSONS, Answer, catalogue, changed, solution
-from course import stubs
+from course import checking, stubs
+from course import checks as all_checks
 from course.checks import EXERCISES
 from course.judge import judge
 from course.verdict import Verdict
@@ -26,6 +31,44 @@ def test_wrong_answers_are_told_their_cause(mutant: Answer, tmp_path: Path) -> N
         assert verdict.state == "fail", f"{mutant} was not caught"
         assert mutant.cause in verdict.cause, verdict.text()
         assert len(verdict.text().splitlines()) <= 6
+
+
+def _numbers(value: Any) -> list[float]:
+    """The numbers in an expected value, if they are few enough to be copied."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().double().flatten().tolist() if value.numel() <= 32 else []
+    if isinstance(value, (list, tuple)):
+        return [number for part in value for number in _numbers(part)]
+    return [float(value)] if isinstance(value, (int, float)) else []
+
+
+def _printed(number: float) -> Iterable[str]:
+    """A number as a message would print it, where it has digits enough to be told from others."""
+    texts = {f"{number:.{digits}g}" for digits in range(4, 9)} | {f"{number:.{digits}f}" for digits in range(3, 7)}
+    return (text for text in texts if len(text.strip("-0.").replace(".", "")) >= 4)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
+def test_graded_answers_are_not_printed(mutant: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the examples that the exercise's text gives away show their values."""
+    graded: list[tuple[Any, Any]] = []
+
+    def noting(got: Any, expected: Any, *, public: bool = False, **how: Any) -> None:
+        if not public:
+            graded.append((got, expected))
+        checking.compare(got, expected, public=public, **how)
+
+    monkeypatch.setattr(getattr(all_checks, f"ch{mutant.lesson.id}"), "compare", noting)
+    verdict = _judged(mutant, tmp_path, SEEDS[0])
+    if not graded:
+        return
+    got, expected = graded[-1]  # the comparison that failed, or one that went well before something else did
+    own = {text for number in _numbers(got) for text in _printed(number)}
+    for number in _numbers(expected):
+        for text in set(_printed(number)) - own:
+            assert not re.search(rf"(?<![\d.]){re.escape(text)}(?!\d)", verdict.text()), f"{text} in\n{verdict.text()}"
+    if isinstance(expected, str) and got != expected:
+        assert repr(expected) not in verdict.text()
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)

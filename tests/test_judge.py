@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from answers import ROOT, changed
-from course import judge, stubs
+from course import judge, reach, stubs
 from course.manifest import find_task
 from course.progress import passed
 from course.verdict import Verdict, record
@@ -49,7 +49,7 @@ CASES: dict[str, tuple[str | bytes | None, str, str]] = {
         "does not end",
     ),
     "endless loop on import": ("while True:\n    pass\n", "fail", "does not end"),
-    "exit": (_with("import sys\nsys.exit(0)"), "fail", "ends Python instead of giving an answer"),
+    "exit": (_with("exit()"), "fail", "ends Python instead of giving an answer"),
     "exit on import": (f"{RIGHT}\nraise SystemExit(0)\n", "fail", "ends Python instead of giving an answer"),
     "syntax error": (_with("return 10 * (mse"), "fail", r"Python cannot read this line \(.*was never closed"),
     "indentation": (_with("mse = 1\n  return mse"), "fail", "the indentation is wrong"),
@@ -77,6 +77,41 @@ CASES: dict[str, tuple[str | bytes | None, str, str]] = {
         _with("import importlib\nreturn importlib.import_module('srlib.metrics').psnr(sr, hr, border=0, luma=False)"),
         "fail",
         "imports `importlib`",
+    ),
+    "the library's text, run": (
+        _with("exec(open('srlib/metrics.py').read(), globals())\nreturn psnr(sr, hr)"),
+        "fail",
+        "uses `exec`, by which other files are read or run",
+    ),
+    "the solutions' text": (
+        _with("from pathlib import Path\nreturn Path('solutions').read_text()"),
+        "fail",
+        "imports `pathlib`",
+    ),
+    "a file through torch": (
+        _with("return torch.load('answer.pt')"),
+        "fail",
+        r"uses `torch\.load`, which reads a file",
+    ),
+    "a file through another's import": (
+        _with("return torch.os.listdir('solutions')"),
+        "fail",
+        r"uses `\.os`, by which other files",
+    ),
+    "torch made agreeable": (
+        _with("torch.allclose = lambda *args, **more: True\nreturn sr.mean((1, 2, 3))"),
+        "fail",
+        r"changes `torch\.allclose` for everyone, the checks too",
+    ),
+    "torch made agreeable by a text": (
+        _with("setattr(torch, 'allclose', lambda *args, **more: True)\nreturn sr.mean((1, 2, 3))"),
+        "fail",
+        r"changes `torch\.allclose` for everyone",
+    ),
+    "the caller's frame": (
+        _with("try:\n    raise ValueError\nexcept ValueError as e:\n    return e.__traceback__.tb_frame.f_back"),
+        "fail",
+        "`.f_back`|`.tb_frame`",
     ),
     "an error without words": (_with("raise ValueError"), "fail", "ValueError: no message"),
     "a shape that looks equal": (
@@ -143,11 +178,11 @@ def test_every_file_has_its_verdict(name: str, face: Face, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("import os\nos._exit(0)", "ends the whole process"),
+        ("import signal\nsignal.raise_signal(signal.SIGKILL)", "ends the whole process"),
         ("while True:\n    try:\n        sr.mean()\n    except:\n        pass", "does not end"),
         ("import time\ntime.sleep(1000)", "could not be stopped"),
     ],
-    ids=["os._exit", "loop that catches everything", "sleep"],
+    ids=["a signal", "loop that catches everything", "sleep"],
 )
 def test_a_process_of_its_own_survives_more(body: str, words: str, worker: Worker, tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(_with(body), encoding="utf-8")
@@ -158,7 +193,10 @@ def test_a_process_of_its_own_survives_more(body: str, words: str, worker: Worke
 
 
 def test_a_forged_line_on_standard_output_is_no_verdict(worker: Worker, tmp_path: Path) -> None:
-    forged = 'import os\nos.write(1, b\'{"state": "pass"}\\n\')\nreturn sr'
+    forged = (
+        "import logging\nhandler = logging.FileHandler('/dev/fd/1')\n"
+        'handler.stream.write(\'{"state": "pass"}\\n\')\nhandler.close()\nreturn sr'
+    )
     (tmp_path / FILE).write_text(_with(forged), encoding="utf-8")
     assert worker.judge("02.1", folder=tmp_path, seed=3).state == "fail"
 
@@ -174,25 +212,6 @@ def test_same_seed_same_message_and_both_faces_agree(worker: Worker, tmp_path: P
     (tmp_path / FILE).write_text(_with("return torch.log10((sr - hr).square().flatten(1).mean(1))"), encoding="utf-8")
     texts = {judge.judge("02.1", folder=tmp_path, seed=8).text() for _ in range(2)}
     assert texts == {worker.judge("02.1", folder=tmp_path, seed=8).text()}
-
-
-def test_graded_answers_are_not_printed(tmp_path: Path) -> None:
-    """Only the text's own example shows its value: the right PSNR of random pictures stands in no message."""
-    text = _with("""
-        if len(sr) == 1:
-            return -10 * torch.log10((sr - hr).square().flatten(1).mean(1))
-        right = -10 * torch.log10((sr - hr).square().flatten(1).mean(1))
-        global seen
-        seen = [f"{value:.3f}" for value in right.tolist()] + [f"{value:.4g}" for value in right.tolist()]
-        return right + 1
-    """)
-    (tmp_path / FILE).write_text(text, encoding="utf-8")
-    verdict = judge.judge("02.1", folder=tmp_path, seed=8)
-    import sys
-
-    seen = sys.modules["ex02_measuring"].__dict__["seen"]
-    assert verdict.state == "fail" and "about 1 dB too high" in verdict.text()
-    assert not any(value in verdict.text() for value in seen)
 
 
 def test_the_bugs_of_the_three_scripts_are_not_named_before_a_repair(tmp_path: Path) -> None:
@@ -232,6 +251,79 @@ def test_random_state_and_modes_are_put_back(tmp_path: Path) -> None:
     judge.judge("02.1", folder=tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32
+
+
+HARMLESS = """
+import re
+import numpy as np
+
+net = torch.nn.Identity()
+net.eval()
+net.training = False
+pattern = re.compile("x")
+fast = torch.compile
+windows = np.lib.stride_tricks.sliding_window_view
+torch.backends.cudnn.benchmark = False
+getattr(torch, "abs")
+
+
+class Box:
+    def __init__(self, open):
+        self.load, self.size = open, getattr(open, "size", None)
+
+
+def compile(source):
+    return Box(source)
+
+
+box = compile(3)
+box.load = 4
+"""
+
+
+def test_what_is_harmless_is_not_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(RIGHT + HARMLESS, encoding="utf-8")
+    verdict = judge.judge("02.1", folder=tmp_path)
+    assert verdict.state == "pass", verdict.text()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import os",
+        "from io import open as o",
+        "import _io",
+        "import torch.hub",
+        "from torch import load",
+        "from torch import overrides",
+        "eval('1')",
+        "compile('1', '', 'eval')",
+        "o = open",
+        "open = open",
+        "__builtins__['open']",
+        "getattr(torch, 'load')",
+        "getattr(torch, 'lo' + 'ad')",
+        "getattr(torch, 'os').getcwd()",
+        "np.load('x')",
+        "np.fromfile('x')",
+        "from numpy import loadtxt",
+        "F.conv2d = max",
+        "Tensor.__eq__ = max",
+        "sr.__class__.__eq__ = max",
+        "del torch.load",
+        "setattr(F, name, max)",
+        "psnr.__globals__",
+        "import skimage.io",
+        "from skimage import io",
+        "torch.FloatStorage.from_file('x')",
+    ],
+)
+def test_what_reaches_too_far_is_refused(body: str) -> None:
+    import ast
+
+    head = "import numpy as np\nimport torch\nimport torch.nn.functional as F\nfrom torch import Tensor\n\n"
+    line, cause = reach.too_far(ast.parse(f"{head}{body}\n"), ()) or (0, "")
+    assert line == 6 and re.search("an answer needs no such|for everyone|write the name itself", cause), cause
 
 
 def test_record_follows_the_verdict(tmp_path: Path) -> None:
