@@ -25,12 +25,33 @@ def _judged(answer: Answer, folder: Path, seed: int) -> Verdict:
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
-def test_wrong_answers_are_told_their_cause(mutant: Answer, tmp_path: Path) -> None:
+def test_wrong_answers_are_told_their_cause_and_no_more(
+    mutant: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graded: list[tuple[Any, Any]] = []
+
+    def noting(got: Any, expected: Any, *, public: bool = False, **how: Any) -> None:
+        if not public:
+            graded.append((got, expected))
+        checking.compare(got, expected, public=public, **how)
+
+    monkeypatch.setattr(getattr(all_checks, f"ch{mutant.lesson.id}"), "compare", noting)
     for seed in SEEDS:
         verdict = _judged(mutant, tmp_path, seed)
         assert verdict.state == "fail", f"{mutant} was not caught"
         assert mutant.cause in verdict.cause, verdict.text()
         assert len(verdict.text().splitlines()) <= 6
+        for got, expected in graded[-1:]:  # the comparison that failed, or the last one before something else did
+            _assert_not_printed(got, expected, verdict.text())
+
+
+def _assert_not_printed(got: Any, expected: Any, message: str) -> None:
+    """Only the examples that the exercise's text gives away too show their values."""
+    own = {text for number in _numbers(got) for text in _printed(number)}
+    for text in {text for number in _numbers(expected) for text in _printed(number)} - own:
+        assert not re.search(rf"(?<![\d.]){re.escape(text)}(?!\d)", message), f"{text} in\n{message}"
+    if isinstance(expected, str) and got != expected:
+        assert repr(expected) not in message
 
 
 def _numbers(value: Any) -> list[float]:
@@ -46,29 +67,6 @@ def _printed(number: float) -> Iterable[str]:
     """A number as a message would print it, where it has digits enough to be told from others."""
     texts = {f"{number:.{digits}g}" for digits in range(4, 9)} | {f"{number:.{digits}f}" for digits in range(3, 7)}
     return (text for text in texts if len(text.strip("-0.").replace(".", "")) >= 4)
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
-def test_graded_answers_are_not_printed(mutant: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the examples that the exercise's text gives away show their values."""
-    graded: list[tuple[Any, Any]] = []
-
-    def noting(got: Any, expected: Any, *, public: bool = False, **how: Any) -> None:
-        if not public:
-            graded.append((got, expected))
-        checking.compare(got, expected, public=public, **how)
-
-    monkeypatch.setattr(getattr(all_checks, f"ch{mutant.lesson.id}"), "compare", noting)
-    verdict = _judged(mutant, tmp_path, SEEDS[0])
-    if not graded:
-        return
-    got, expected = graded[-1]  # the comparison that failed, or one that went well before something else did
-    own = {text for number in _numbers(got) for text in _printed(number)}
-    for number in _numbers(expected):
-        for text in set(_printed(number)) - own:
-            assert not re.search(rf"(?<![\d.]){re.escape(text)}(?!\d)", verdict.text()), f"{text} in\n{verdict.text()}"
-    if isinstance(expected, str) and got != expected:
-        assert repr(expected) not in verdict.text()
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
