@@ -122,6 +122,8 @@ def draw(chosen: Iterable[Lesson]) -> list[Path]:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
+    from course.kit import CREDIT
+
     made = []
     with tempfile.TemporaryDirectory() as folder:
         for file in stubs.SOLUTIONS.glob("*.py"):
@@ -132,7 +134,7 @@ def draw(chosen: Iterable[Lesson]) -> list[Path]:
             notebook = nbformat.read(FOLDER / lesson.notebook, as_version=4)
             client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(FOLDER)}})
             try:
-                client.execute(env={**os.environ, workbook.ENVIRONMENT: folder})
+                client.execute(env={**os.environ, workbook.ENVIRONMENT: folder, CREDIT: "the solutions"})
             except CellExecutionError as error:
                 raise ValueError(f"{lesson.notebook} does not run with the solutions: {error}") from error
             kept = read(FOLDER / lesson.notebook)

@@ -182,6 +182,12 @@ def test_a_figure_is_signed(folder: Path) -> None:
     assert text == "code: psnr reference, luma reference"
 
 
+def test_kept_pictures_say_whose_code_drew_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / FILE).write_text(solution(LESSON), encoding="utf-8")
+    monkeypatch.setenv(kit.CREDIT, "the solutions")
+    assert kit.credit(kit.use("02.1")) == "code: the solutions"
+
+
 def test_references_are_the_solutions_signatures() -> None:
     import inspect
 
