@@ -67,9 +67,10 @@ class Printed(io.TextIOBase):
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[Printed]:
-    """Collects prints; puts torch's random state, gradient mode, default dtype and thread count back afterwards.
+    """Collects prints; puts torch's random state, its modes and settings back afterwards.
 
-    Inside there is one thread: the pictures of checks are so small that a second one costs more than it gives.
+    Inside there is one thread: the pictures of checks are so small that a second one costs more than it gives. New
+    tensors lie on the CPU, whatever the notebook chose.
     """
     grad, dtype, threads, random = (
         torch.is_grad_enabled(),
@@ -77,13 +78,21 @@ def undisturbed() -> Iterator[Printed]:
         torch.get_num_threads(),
         torch.get_rng_state(),
     )
-    printed = Printed()
+    printed, device = Printed(), torch.get_default_device()
     torch.set_num_threads(1)
+    _put_new_tensors_on(torch.device("cpu"))
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             yield printed
     finally:
         torch.set_grad_enabled(grad)
         torch.set_default_dtype(dtype)
+        _put_new_tensors_on(device)
         torch.set_rng_state(random)
         torch.set_num_threads(threads)
+
+
+def _put_new_tensors_on(device: torch.device) -> None:
+    """Sets torch's default device if it is another one; for the CPU without a mode, which would slow every call."""
+    if torch.get_default_device() != device:
+        torch.set_default_device(None if device.type == "cpu" else device)

@@ -43,6 +43,7 @@ SETTINGS = ("torch.backends.",)  # what may be assigned to
 
 def too_far(tree: ast.Module, imports: tuple[str, ...]) -> tuple[int, str] | None:
     """The first line that reaches too far, and a sentence; None where nothing does. imports: of srlib, allowed."""
+    tree = ast.Module([node for node in tree.body if not _only_as_a_script(node)], [])
     names = _imported(tree)
     own = _own(tree)
     for node in ast.walk(tree):
@@ -79,7 +80,9 @@ def _modules(wanted: list[str], imports: tuple[str, ...]) -> Iterator[str]:
 def _attribute(node: ast.Attribute, names: dict[str, str]) -> Iterator[str]:
     full = _full(node, names)
     if isinstance(node.ctx, (ast.Store, ast.Del)):
-        if (_foreign(full, names) or ".__class__." in full) and not full.startswith(SETTINGS):
+        if (_foreign(full, names) or ".__class__." in full or full.startswith("type().")) and not full.startswith(
+            SETTINGS
+        ):
             yield f"the file changes `{full}` for everyone, the checks too: leave it as it is, and write a function"
     elif part := _part(full):
         yield f"the file uses `{part}`, which {PARTS[part]}: an answer needs no such thing"
@@ -106,6 +109,11 @@ def _foreign(full: str, names: dict[str, str]) -> bool:
     return full.split(".")[0] in {name.split(".")[0] for name in names.values()}
 
 
+def _only_as_a_script(node: ast.stmt) -> bool:
+    """Whether this is ``if __name__ == "__main__":``, which the checks do not run."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'" and not node.orelse
+
+
 def _part(name: str) -> str:
     """Which of the refused parts a dotted name lies in."""
     return next((part for part in PARTS if name == part or name.startswith(f"{part}.")), "")
@@ -115,6 +123,8 @@ def _full(node: ast.expr, names: dict[str, str]) -> str:
     """`np.linalg.norm` as `numpy.linalg.norm`; what is no plain chain of names begins with a dot."""
     if isinstance(node, ast.Attribute):
         return f"{_full(node.value, names)}.{node.attr}"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "type":
+        return "type()"
     return names.get(node.id, node.id) if isinstance(node, ast.Name) else ""
 
 

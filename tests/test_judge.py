@@ -244,13 +244,27 @@ def test_random_state_and_modes_are_put_back(tmp_path: Path) -> None:
     import torch
 
     text = _with(
-        "torch.manual_seed(0)\ntorch.set_grad_enabled(False)\ntorch.set_default_dtype(torch.float64)\nreturn sr"
+        "torch.manual_seed(0)\ntorch.set_grad_enabled(False)\ntorch.set_default_dtype(torch.float64)\n"
+        "torch.set_default_device('meta')\nreturn sr"
     )
     (tmp_path / FILE).write_text(text, encoding="utf-8")
     before = torch.get_rng_state()
     judge.judge("02.1", folder=tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32
+    assert torch.get_default_device() == torch.device("cpu")
+
+
+def test_checks_run_on_the_cpu_whatever_the_notebook_chose(tmp_path: Path) -> None:
+    import torch
+
+    (tmp_path / FILE).write_text(RIGHT, encoding="utf-8")
+    torch.set_default_device("meta")
+    try:
+        assert judge.judge("02.1", folder=tmp_path).state == "pass"
+        assert torch.get_default_device() == torch.device("meta")
+    finally:
+        torch.set_default_device(None)
 
 
 HARMLESS = """
@@ -278,6 +292,9 @@ def compile(source):
 
 box = compile(3)
 box.load = 4
+
+if __name__ == "__main__":
+    print(open("x").read())
 """
 
 
@@ -310,6 +327,7 @@ def test_what_is_harmless_is_not_refused(tmp_path: Path) -> None:
         "F.conv2d = max",
         "Tensor.__eq__ = max",
         "sr.__class__.__eq__ = max",
+        "type(sr).__eq__ = max",
         "del torch.load",
         "setattr(F, name, max)",
         "psnr.__globals__",

@@ -527,7 +527,7 @@ def _even(counts: Counter[Any], outcomes: Sequence[Any], cause: str) -> None:
 def aligned_patch_randomness(aligned_patch: AlignedPatch, case: Case) -> None:
     """From the same state of rng come the same patches, and no other source of randomness is touched."""
     lr, hr = case.rand(3, 9, 12), case.rand(3, 18, 24)
-    elsewhere = torch.get_rng_state()
+    elsewhere, seed = torch.get_rng_state(), case.rng.initial_seed()
     for _ in range(30):  # the mirroring alone differs by chance in half of the pairs
         state = case.rng.get_state()
         first = _pair(aligned_patch(lr, hr, 2, 3, case.rng), 2, 3)
@@ -539,6 +539,12 @@ def aligned_patch_randomness(aligned_patch: AlignedPatch, case: Case) -> None:
             expected="the same patches from the same state of rng",
             got="other patches",
         )
+    require(
+        case.rng.initial_seed() == seed,
+        "rng was seeded inside: only draw from it, with generator=rng",
+        expected="rng as it came, some draws further on",
+        got="an rng that begins anew",
+    )
     require(
         torch.equal(elsewhere, torch.get_rng_state()),
         "the global generator was used or seeded: every draw is from rng, with generator=rng",
@@ -571,9 +577,21 @@ class _Gain(nn.Module):
 class _Watched(nn.Module):
     """A network that notes when it is called and when its gradient is computed."""
 
-    def __init__(self, body: nn.Module, notes: list[str]) -> None:
+    def __init__(self, body: nn.Module, notes: list[str], training: bool = True) -> None:
         super().__init__()
         self.body, self.notes = body, notes
+        self.train(training)
+        self.mode = training
+
+    def keeps_its_mode(self) -> None:
+        """Raises Wrong if the network was switched to the other mode."""
+        switch, modes = ("eval", ("evaluation", "training")) if self.mode else ("train", ("training", "evaluation"))
+        require(
+            self.training == self.mode,
+            f"the network was switched with network.{switch}(): a training step leaves its mode alone",
+            expected=f"a network in {modes[1]} mode, as it came",
+            got=f"a network in {modes[0]} mode",
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         require(
@@ -582,12 +600,7 @@ class _Watched(nn.Module):
             expected="a network called with gradients on",
             got="a network called under torch.no_grad",
         )
-        require(
-            self.training,
-            "the network was switched with network.eval(): a training step leaves its mode alone",
-            expected="a network in training mode, as it came",
-            got="a network in evaluation mode",
-        )
+        self.keeps_its_mode()
         self.notes.append("forward")
         y: Tensor = self.body(x)
         y.register_hook(lambda gradient: self.notes.append("backward"))
@@ -658,18 +671,20 @@ def _compare_step(
     *,
     rate: float = 0.5,
     steps: int = 1,
+    training: bool = True,
     public: bool = False,
     what: str = "the loss, and the weights after the step",
 ) -> None:
     """So many steps of plain gradient descent, the loss and the weights compared after each."""
     notes: list[str] = []
-    network, optimizer = _Watched(body, notes), _optimizer(_Descent(body, rate, notes))
+    network, optimizer = _Watched(body, notes, training), _optimizer(_Descent(body, rate, notes))
     for _ in range(steps):
         mistakes = wrong.steps(body, rate, x, target, margin)
         before = flat_weights(body)
         expected = by_hand(body, rate, x, target, mean_square, lambda y: cropped(y, margin))
         notes.clear()
         loss = case.call(train_step, network, optimizer, x, target, margin)
+        network.keeps_its_mode()
         if torch.equal(flat_weights(body), before) and not (isinstance(loss, float) and loss != loss):
             raise Wrong(_stood_still(notes), expected="weights that moved", got="the weights from before")
         compare((loss, flat_weights(body)), expected, within=1e-5, what=what, public=public, mistakes=mistakes)
@@ -692,9 +707,10 @@ def train_step_worked_example(train_step: TrainStep, case: Case) -> None:
 
 
 def train_step_repeated(train_step: TrainStep, case: Case) -> None:
-    """Three steps in a row are three steps of gradient descent."""
-    x, target = case.rand(1, 1, 4, 4), case.rand(1, 1, 4, 4)
-    _compare_step(train_step, case, _Gain(3.0), x, target, 0, rate=0.1, steps=3)
+    """Three steps in a row are three steps of gradient descent, in the mode in which the network came."""
+    for mode in (True, False):
+        x, target = case.rand(1, 1, 4, 4), case.rand(1, 1, 4, 4)
+        _compare_step(train_step, case, _Gain(3.0), x, target, 0, rate=0.1, steps=3, training=mode)
 
 
 def train_step_old_gradients(train_step: TrainStep, case: Case) -> None:

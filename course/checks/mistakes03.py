@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -58,6 +59,9 @@ def assemblies(lr: Tensor, restore: Restore, scale: int) -> Mistakes:
         "the input of restore was added to its answer: its answer alone is the new Y": lambda: joined(
             y + ycbcr[:, :1], chroma
         ),
+        "the restored Y is clipped: leave the clamp out, values outside [0, 1] are wanted here": lambda: joined(
+            y.clamp(0, 1), chroma
+        ),
         "the chroma is enlarged by nearest neighbour: enlarge the whole picture with imresize, then convert": lambda: (
             joined(y, nearest)
         ),
@@ -75,11 +79,12 @@ def chain(
     layers: Iterable[nn.Conv2d],
     mode: str | None = "replicate",
     relu: Sequence[bool] = (True, True, False),
+    activation: Callable[[Tensor], Tensor] = F.relu,
 ) -> Tensor:
     """The three layers with another border (None: no padding at all), or other ReLUs."""
     for layer, rectified in zip(layers, relu, strict=True):
         large = layer(F.pad(large, (layer.kernel_size[0] // 2,) * 4, mode=mode) if mode else large)
-        large = F.relu(large) if rectified else large
+        large = activation(large) if rectified else large
     return large
 
 
@@ -89,6 +94,19 @@ def _fixed(large: Tensor, layers: Layers) -> Tensor:
         large = layer(F.pad(large, (pad,) * 4, mode="replicate"))
         large = F.relu(large) if rectified else large
     return large
+
+
+_OTHER_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "leaky ReLU": F.leaky_relu,
+    "leaky ReLU of slope 0.2": partial(F.leaky_relu, negative_slope=0.2),
+    "ReLU6": F.relu6,
+    "GELU": F.gelu,
+    "ELU": F.elu,
+    "SiLU": F.silu,
+    "the sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "the absolute value": torch.abs,
+}
 
 
 def forwards(large: Tensor, layers: Layers) -> Mistakes:
@@ -126,6 +144,10 @@ def forwards(large: Tensor, layers: Layers) -> Mistakes:
         "both ReLUs are missing: without them three layers are one": lambda: chain(
             large, layers, relu=(False, False, False)
         ),
+        **{
+            f"{name} stands where max(0, x) is wanted: F.relu": partial(chain, large, layers, activation=function)
+            for name, function in _OTHER_ACTIVATIONS.items()
+        },
         "the layers are in another order: extract, then map, then reconstruct": lambda: chain(
             large, (layers[1], layers[0], layers[2])
         ),
