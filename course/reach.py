@@ -80,9 +80,8 @@ def _modules(wanted: list[str], imports: tuple[str, ...]) -> Iterator[str]:
 def _attribute(node: ast.Attribute, names: dict[str, str]) -> Iterator[str]:
     full = _full(node, names)
     if isinstance(node.ctx, (ast.Store, ast.Del)):
-        if (_foreign(full, names) or ".__class__." in full or full.startswith("type().")) and not full.startswith(
-            SETTINGS
-        ):
+        shared = _foreign(full, names) or ".__class__." in full or full.startswith("type().")
+        if shared and not full.startswith(SETTINGS):
             yield f"the file changes `{full}` for everyone, the checks too: leave it as it is, and write a function"
     elif part := _part(full):
         yield f"the file uses `{part}`, which {PARTS[part]}: an answer needs no such thing"
