@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
+from scipy import ndimage, special
 from skimage import color, metrics, util
 from torch import Tensor, nn
 
@@ -16,11 +16,12 @@ from answers import ROOT
 from course import workbook
 from course.checks.ch01 import MATLAB_4_TO_3, MATLAB_8_TO_2
 from course.manifest import find
-from srlib import image, recipes, training
+from srlib import image, inference, losses, recipes, training, zoo
 from srlib import metrics as own_metrics
 from srlib import resize as own_resize
 from srlib.color import luma, rgb_to_ycbcr
-from srlib.models import SRCNN, SRResNet
+from srlib.models import A2N, SRCNN, SRResNet, a2n
+from srlib.models.a2n import A2Block
 from srlib.models.srresnet import ResidualBlock, enlargement
 
 
@@ -28,7 +29,7 @@ def _solved(number: str) -> ModuleType:
     return workbook.load(workbook.read(Path(ROOT) / "solutions" / str(find(number).file)))
 
 
-resampling, measuring, srcnn, srresnet = (_solved(number) for number in ("01", "02", "03", "04"))
+resampling, measuring, srcnn, srresnet, attention = (_solved(number) for number in ("01", "02", "03", "04", "05"))
 
 
 def _pair(rng: torch.Generator, height: int = 40, width: int = 33) -> tuple[Tensor, Tensor]:
@@ -318,3 +319,81 @@ def test_04_6_seen(rng: torch.Generator) -> None:
     assert bottom - top + 1 <= 2 * network.halo + 1 and row // 2 - top == network.halo
     small = nn.Conv2d(2, 3, (3, 5), padding=(1, 2)).double()
     assert srresnet.seen(small, x[:, :2], 10, 12) == (9, 11, 10, 14)
+
+
+def test_05_1_channel_attention(rng: torch.Generator) -> None:
+    x = torch.rand(3, 4, 5, 6, generator=rng)
+    down, up = nn.Linear(4, 2), nn.Linear(2, 4)
+    with torch.no_grad():
+        mine = attention.channel_attention(x, down, up).numpy()
+    w1, b1, w2, b2 = (p.detach().numpy() for layer in (down, up) for p in (layer.weight, layer.bias))
+    for picture, result in zip(x.numpy(), mine, strict=True):
+        gate = special.expit(w2 @ np.maximum(w1 @ picture.mean((1, 2)) + b1, 0) + b2)
+        assert np.allclose(result, picture * gate[:, None, None], atol=1e-6)
+
+
+def test_05_2_place_attention(rng: torch.Generator) -> None:
+    x = torch.rand(2, 24, 5, 6, generator=rng)
+    theirs = A2N(scale=2, num_blocks=1).att1
+    with torch.no_grad():
+        mine = attention.place_attention(x, theirs.conv.weight[:, :, 0, 0], theirs.conv.bias)
+        assert torch.allclose(mine, theirs(x), atol=1e-6)
+        spatial = attention.place_attention(x, theirs.conv.weight[:1, :, 0, 0], theirs.conv.bias[:1])
+    weight, bias = theirs.conv.weight.detach().numpy()[0, :, 0, 0], theirs.conv.bias[0].item()
+    gates = special.expit(np.tensordot(weight, x.numpy(), (0, 1)) + bias)
+    assert np.allclose(spatial.numpy(), x.numpy() * gates[:, None], atol=1e-6)
+
+
+def test_05_3_mixed(rng: torch.Generator) -> None:
+    inner = 100 * torch.rand(2, 40, 5, 6, generator=rng)
+    block = A2Block(40, 3)
+    down, _, up = block.ADM
+    with torch.no_grad():
+        branches = block.attention(inner), block.non_attention(inner)
+        mine = attention.mixed(inner, *branches, down, up, a2n.TEMPERATURE)
+        share = block.shares(inner)[..., None, None, None]
+        assert torch.allclose(mine, share[:, 0] * branches[0] + share[:, 1] * branches[1], atol=1e-4)
+        logits = np.maximum(inner.numpy().mean((2, 3)) @ down.weight.numpy().T, 0) @ up.weight.numpy().T
+    theirs = special.softmax(logits / 30, axis=1)
+    for k in range(2):
+        by_hand = theirs[k, 0] * branches[0][k].numpy() + theirs[k, 1] * branches[1][k].numpy()
+        assert np.allclose(mine[k].numpy(), by_hand, atol=1e-4)
+
+
+def test_05_4_charbonnier(rng: torch.Generator) -> None:
+    sr, hr = (torch.rand(2, 3, 4, 5, generator=rng, dtype=torch.float64) for _ in range(2))
+    mine = attention.charbonnier(sr, hr, 1e-3)
+    assert torch.allclose(mine, losses.charbonnier(sr, hr, eps=1e-3))
+    assert mine.item() == pytest.approx(np.hypot(sr.numpy() - hr.numpy(), 1e-3).mean(), abs=1e-12)
+    assert torch.autograd.gradcheck(lambda x: attention.charbonnier(x, hr, 0.1), sr.requires_grad_())
+
+
+def test_05_5_take_over() -> None:
+    for mine, theirs, given in (
+        (A2N(scale=4, num_blocks=1), A2N(scale=4, num_blocks=1), A2N(scale=2, num_blocks=1)),
+        (A2N(scale=2, num_blocks=1, plain_kernel=1), A2N(scale=2, num_blocks=1, plain_kernel=1), A2N(scale=2)),
+    ):
+        before = mine.state_dict()
+        theirs.load_state_dict(before)
+        before = {name: value.clone() for name, value in before.items()}
+        stayed = attention.take_over(mine, given.state_dict())
+        assert stayed == zoo.load_matching(theirs, given.state_dict()) and stayed
+        for name, value in mine.state_dict().items():
+            assert torch.equal(value, theirs.state_dict()[name])
+            assert torch.equal(value, before[name] if name in stayed else given.state_dict()[name])
+
+
+def test_05_6_self_ensemble(rng: torch.Generator) -> None:
+    lr = torch.rand(1, 3, 6, 9, generator=rng)
+    model = inference.interpolator("bicubic", 2)
+    with torch.no_grad():
+        assert torch.allclose(attention.self_ensemble(model, lr), model(lr), atol=1e-5)
+        network = A2N(scale=2, num_blocks=1)
+        theirs = inference.self_ensemble(inference.network_model(network, name="a2n"))(lr)
+        mine = attention.self_ensemble(lambda x: network(x).clamp(0, 1), lr)
+        assert torch.allclose(mine, theirs, atol=1e-6)
+        picture = lr[0].numpy()
+        views = [np.rot90(m, k, (1, 2)) for m in (picture, picture[..., ::-1]) for k in range(4)]
+        made = [network(torch.from_numpy(v.copy())[None])[0].clamp(0, 1).numpy() for v in views]
+        back = [np.rot90(y, -(k % 4), (1, 2)) for k, y in enumerate(made)]
+        assert np.allclose(mine[0], np.mean([*back[:4], *(y[..., ::-1] for y in back[4:])], axis=0), atol=1e-6)
