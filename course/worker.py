@@ -15,7 +15,7 @@ from typing import Any
 
 from course import workbook
 from course.manifest import find_task
-from course.verdict import LIMIT, Verdict
+from course.verdict import LIMIT, STRETCH, Verdict
 
 STARTING = 120.0  # seconds for torch and the checks to be loaded, on a slow disk
 ALIVE = "\n"  # what the other process says before each check
@@ -46,12 +46,12 @@ class Worker:
         with contextlib.suppress(OSError):  # a process that has ended says so below, by an empty line
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
-        line = ALIVE
+        line, longest = ALIVE, STRETCH * limit + self.patience
         try:
             while line == ALIVE:
-                line = self._lines.get(timeout=limit + self.patience)
+                line = self._lines.get(timeout=longest)
         except queue.Empty:
-            line, got = "", f"no answer within {limit + self.patience:g} s"
+            line, got = "", f"no answer within {longest:g} s"
             cause = "it does not end, and could not be stopped: is there a loop whose condition stays true?"
         else:
             got, cause = "the end of Python", "your code ends the whole process (os._exit, or a crash in native code)"
