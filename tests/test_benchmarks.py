@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from srlib import datasets, evaluation, image
+from srlib import datasets, evaluation, image, zoo
 from srlib.inference import interpolator, open_model
 from srlib.patches import crop_to_multiple
 from srlib.resize import imresize
@@ -38,6 +38,14 @@ def test_shipped_srcnn_reaches_the_paper(scale: int, at_least: float) -> None:
     # 32.39 dB is what 1501.00092 prints for 9-1-5 trained on 91 pictures.
     [result] = evaluation.evaluate(open_model("srcnn", scale=scale), ["Set5"], convention="y-only")
     assert result.mean().psnr >= at_least
+
+
+@pytest.mark.parametrize(("name", "scale"), [(name, scale) for name in zoo.names() for scale in zoo.scales(name)])
+def test_shipped_weights_measure_what_their_card_says(name: str, scale: int) -> None:
+    for convention, sets in zoo.card(name, scale)["measured"].items():
+        [result] = evaluation.evaluate(open_model(name, scale=scale), ["Set5"], convention=convention)
+        assert result.mean().psnr == pytest.approx(sets["Set5"]["psnr"], abs=2e-3)
+        assert result.mean().ssim == pytest.approx(sets["Set5"]["ssim"], abs=1e-4)
 
 
 # SHA-256 of the 106,398 values (3, h, w) of Set5's x4 LR as MATLAB itself wrote them.

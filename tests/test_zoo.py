@@ -102,11 +102,15 @@ def test_shipped_srcnn() -> None:
         zoo.card("foo", 3)
     with pytest.raises(zoo.WeightsError, match="shipped for scales 2, 3, 4: name one"):
         zoo.load("srcnn")
-    for scale in (2, 3, 4):
-        network = zoo.load("srcnn", scale=scale)
-        card = zoo.card("srcnn", scale)
-        assert card["parameters"] == sum(p.numel() for p in network.parameters())
-        assert card["stages"][-1]["recipe"]["scale"] == str(scale)
-        assert card["steps"] == sum(stage["steps"] for stage in card["stages"])
-        assert {"data", "minutes", "device", "log", "measured"} <= card.keys()
-        assert logs.read_log(zoo.FOLDER / card["log"])[-1]["step"] == card["stages"][-1]["steps"]
+
+
+@pytest.mark.parametrize(("name", "scale"), [(name, scale) for name in zoo.names() for scale in zoo.scales(name)])
+def test_every_shipped_model_has_a_card_and_a_log(name: str, scale: int) -> None:
+    network = zoo.load(name, scale=scale)
+    card = zoo.card(name, scale)
+    assert card["parameters"] == sum(p.numel() for p in network.parameters())
+    assert card["stages"][-1]["recipe"]["scale"] == str(scale)
+    assert card["steps"] == sum(stage["steps"] for stage in card["stages"])
+    assert {"data", "minutes", "device", "log", "measured"} <= card.keys()
+    assert logs.read_log(zoo.FOLDER / card["log"])[-1]["step"] == card["stages"][-1]["steps"]
+    assert all(bool(value.isfinite().all()) for value in network.state_dict().values())
