@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from srlib import training
+from srlib import distributed, training
 from srlib.precision import Precision
 from srlib.recipes import Recipe
 from srlib.training import Run
@@ -105,7 +105,9 @@ def _steps_down(run: Run) -> str:
     recipe = run.recipe
     size = memory_of(run.device)
     where = f"{run.device} ({size / 2**30:.1f} GiB)" if size else f"{run.device}"
-    lower = [f"--accumulate {2 * run.accumulate} (the same training in smaller parts)"]
+    lower = []
+    if 2 * run.accumulate <= recipe.batch // distributed.world().size:
+        lower.append(f"--accumulate {2 * run.accumulate} (the same batch in smaller parts)")
     if run.precision == "fp32" and run.device.type == "cuda":
         lower.append("--precision bf16 (half the memory)")
     if recipe.batch > 1:

@@ -67,7 +67,11 @@ def start(
 
     accumulate: parts of a batch that go through the network one after the other, for less memory; the step is the
     same up to rounding (but for batch norm, which sees a part at a time). compiled: torch.compile the network.
+    Raises ValueError if there are more parts than patches.
     """
+    share = recipe.batch // distributed.world().size
+    if not 1 <= accumulate <= share:
+        raise ValueError(f"accumulate is {accumulate}: a process's {share} patches make 1 to {share} parts; take fewer")
     torch.manual_seed(recipe.seed)
     device = torch.device(device)
     generator = recipe.generator(scale=recipe.scale)

@@ -56,6 +56,12 @@ def test_a_batch_in_parts_is_the_same_step() -> None:
     assert [loss for _, loss in ends] == pytest.approx([ends[0][1]] * 3, rel=1e-5)
 
 
+def test_more_parts_than_patches_are_refused() -> None:
+    for parts in (0, 5):
+        with pytest.raises(ValueError, match=rf"accumulate is {parts}: a process's 4 patches make 1 to 4 parts"):
+            training.start(PLAIN, accumulate=parts)
+
+
 def test_a_clipped_gradient_has_the_norm_that_was_asked_for() -> None:
     moves = []
     for clip in (None, 1e-3):
@@ -231,6 +237,9 @@ def test_running_out_of_memory_names_the_numbers_and_the_steps_down() -> None:
             tiers.ladder(run),
         ):
             raise error
+    one = training.start(replace(A2N_PAPER, batch=1))
+    with pytest.raises(MemoryError, match=r"Lower, in this order: --hr-crop 64$"), tiers.ladder(one):
+        raise torch.OutOfMemoryError("CUDA out of memory")
     with pytest.raises(RuntimeError, match="something else"), tiers.ladder(run):
         raise RuntimeError("something else")
     with pytest.raises(ValueError, match="on cpu name --batch"):
