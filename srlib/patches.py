@@ -1,6 +1,7 @@
 """Random aligned patches: the training samples, each a pure function of (seed, number)."""
 
 import bisect
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
@@ -91,8 +92,15 @@ def batches(
         return map(patches.cut, numbers)
     own = torch.Generator()  # which the loader draws its workers' seeds from, instead of the global one
     # An iterator as sampler: each of its ranges reaches a worker as one item, the numbers of a batch.
-    loader = DataLoader(_Batches(patches), None, sampler=numbers, num_workers=workers, generator=own)
+    loader = DataLoader(
+        _Batches(patches), None, sampler=numbers, num_workers=workers, generator=own, worker_init_fn=_deaf
+    )
     return iter(loader)
+
+
+def _deaf(worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal; the main one ends the run, and needs batches until then."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Batches(Dataset[tuple[Tensor, Tensor]]):

@@ -111,7 +111,7 @@ def _train(
     run.notes |= {"weights": options.weights, **notes}
     pictures = datasets.load(recipe.data, quiet=quiet)
     patches = Patches(pictures, scale=recipe.scale, hr_crop=recipe.hr_crop, seed=recipe.seed)
-    if tiers.fits_on(device, patches.bytes):
+    if not options.workers and tiers.fits_on(device, patches.bytes):  # other processes cannot reach the GPU's memory
         patches.to(device)
     source = batches(
         patches, batch=recipe.batch, first=run.step, workers=options.workers, rank=here.rank, ranks=here.size

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from srlib import checkpoints, cli, image, logs, runs, tiers, training, zoo
 from srlib.losses import l1
 from srlib.models import A2N, SRResNet
+from srlib.patches import Patches
 from srlib.precision import best_precision
 from srlib.recipes import A2N_PAPER, RECIPES, SRCNN_FAST, SRRESNET, Recipe, budgeted, rescaled, warm_cosine
 from srlib.resize import imresize
@@ -272,6 +273,18 @@ def test_a_run_leaves_samples_best_weights_and_shares(pictures: Path, tmp_path: 
     assert row["skipped"] == 0
     best, last = (zoo.read_state(out / name)[0] for name in (runs.BEST, runs.WEIGHTS))
     assert all(torch.equal(best[key], last[key]) for key in last)  # one validation only
+
+
+def test_pictures_stay_where_workers_can_reach_them(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[str] = []
+    monkeypatch.setattr(tiers, "fits_on", lambda device, size: True)
+    monkeypatch.setattr(Patches, "to", lambda patches, device: moved.append(str(device)))
+    for workers, places in ((1, []), (0, ["cpu"])):
+        more = ("--batch", "1", "--hr-crop", "24", "--steps", "1", "--workers", str(workers))
+        assert cli.main(_command("srcnn", pictures, tmp_path / f"{workers}", *more)) == 0
+        assert moved == places
 
 
 def test_minutes_fit_the_recipe_to_the_machine_and_resume_needs_no_repeating(pictures: Path, tmp_path: Path) -> None:

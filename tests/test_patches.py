@@ -1,5 +1,9 @@
 """The sampler: aligned, complete, and a pure function of (seed, number)."""
 
+import multiprocessing
+import os
+import signal
+
 import pytest
 import torch
 from torch import Tensor
@@ -65,6 +69,32 @@ def test_same_bytes_for_any_number_of_workers_and_any_start(workers: int) -> Non
         expected = [patches[number * 4 + k] for k in range(4)]
         assert torch.equal(lr, torch.stack([pair[0] for pair in expected]))
         assert torch.equal(hr, torch.stack([pair[1] for pair in expected]))
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_processes_share_every_batch_without_repeats(ranks: int) -> None:
+    patches = Patches([_coordinates(60, 60)], scale=2, hr_crop=8, seed=5)
+    whole = batches(patches, batch=4, first=3)
+    parts = [batches(patches, batch=4, first=3, rank=rank, ranks=ranks) for rank in range(ranks)]
+    for _ in range(3):
+        lr, hr = next(whole)
+        shares = [next(part) for part in parts]
+        assert torch.equal(torch.cat([share[0] for share in shares]), lr)
+        assert torch.equal(torch.cat([share[1] for share in shares]), hr)
+    with pytest.raises(ValueError, match="a batch of 4 cannot be shared by 3 processes"):
+        batches(patches, batch=4, first=0, rank=0, ranks=3)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no signal for one process")
+def test_workers_go_on_after_ctrl_c() -> None:
+    patches = Patches([_coordinates(60, 60)], scale=2, hr_crop=8, seed=5)
+    source = batches(patches, batch=4, first=0, workers=1)
+    next(source)
+    for worker in multiprocessing.active_children():
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGINT)
+    for number in range(1, 9):
+        assert torch.equal(next(source)[1], patches.cut(range(4 * number, 4 * number + 4))[1])
 
 
 def test_another_seed_draws_other_patches() -> None:
