@@ -11,7 +11,8 @@ from srlib.recipes import describe
 from srlib.training import Run
 
 KEPT = 2  # the last so many; the older one is for a newest one that cannot be read
-_PLAIN = ("step", "seconds", "waited", "skipped", "skipped_in_a_row", "best", "terms", "precision", "notes")
+_PLAIN = ("step", "seconds", "waited", "skipped", "skipped_in_a_row", "best", "terms", "notes")
+_OTHERS = ("recipe", "generator", "average", "optimizer", "scaler", "rng", "precision")
 _BUDGET = ("steps", "minutes")  # which a run that goes on may change
 
 
@@ -24,6 +25,7 @@ def save_checkpoint(run: Run, path: Path) -> None:
         "optimizer": run.optimizer.state_dict(),
         "scaler": run.scaler.state_dict(),
         "rng": torch.get_rng_state(),
+        "precision": run.precision,
         **{name: getattr(run, name) for name in _PLAIN},
     }
     data = io.BytesIO()  # torch.save to a full disk raises RuntimeErrors without a reason
@@ -34,6 +36,7 @@ def save_checkpoint(run: Run, path: Path) -> None:
 def load_checkpoint(run: Run, path: Path) -> Run:
     """Puts a run back where `save_checkpoint` was called; on the CPU its further steps are bit for bit the same.
 
+    The run keeps the precision that it was started with; only in the saved one are its steps the same.
     Raises ValueError if the file is not a checkpoint of this recipe, and says what differs.
     """
     state = read(path, run.device)
@@ -50,7 +53,8 @@ def load_checkpoint(run: Run, path: Path) -> Run:
     if run.average is not None:
         run.average.load_state_dict(state["average"])
     run.optimizer.load_state_dict(state["optimizer"])
-    run.scaler.load_state_dict(state["scaler"])
+    if state["scaler"]:  # that of another precision than fp16 has no state
+        run.scaler.load_state_dict(state["scaler"])
     torch.set_rng_state(state["rng"].cpu())
     for name in _PLAIN:
         setattr(run, name, state[name])
@@ -61,7 +65,7 @@ def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """The contents of a checkpoint; nothing in the file is executed. Raises ValueError if it is none."""
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        if missing := {"recipe", "generator", "average", "optimizer", "scaler", "rng", *_PLAIN} - state.keys():
+        if missing := {*_OTHERS, *_PLAIN} - state.keys():
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     except FileNotFoundError:
         raise

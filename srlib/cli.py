@@ -234,25 +234,25 @@ def _train(args: argparse.Namespace) -> None:
     from srlib import checkpoints, distributed, tiers
     from srlib.inference import checked
     from srlib.precision import best_precision
-    from srlib.recipes import RECIPES
     from srlib.runs import Options, planned, train
 
     device = checked(args.device)
     given = {name: value for name in _CHOICES if (value := getattr(args, name)) is not None}
     if args.data:
         given["data"] = tuple(args.data)
-    if args.recipe in RECIPES:  # else `planned` tells which there are
-        scale = given.get("scale", RECIPES[args.recipe].scale)
-        folder = args.out or Path("runs") / f"{args.recipe}_x{scale}"
-    if args.resume:
-        given = {**checkpoints.newest(folder)[1]["notes"].get("chosen", {}), **given}
     recipe, chosen = planned(args.recipe, given, device)
+    folder = args.out or Path("runs") / f"{args.recipe}_x{recipe.scale}"
+    precision = args.precision or best_precision(device)
+    if args.resume:
+        saved = checkpoints.newest(folder)[1]
+        precision = args.precision or saved["precision"]
+        recipe, chosen = planned(args.recipe, {**saved["notes"].get("chosen", {}), **given}, device)
     if args.auto_batch and not args.resume:
-        batch = tiers.largest_batch(recipe, device, args.precision or best_precision(device))
+        batch = tiers.largest_batch(recipe, device, precision)
         recipe, chosen = replace(recipe, batch=batch), {**chosen, "batch": batch}
     options = Options(
         device=args.device,
-        precision=args.precision,
+        precision=precision,
         workers=args.workers,
         accumulate=args.accumulate,
         compiled=args.compile,
@@ -268,7 +268,7 @@ def _train(args: argparse.Namespace) -> None:
         budget = f"{recipe.minutes:g} minutes" if recipe.minutes else f"{recipe.steps:,} steps"
         print(
             f"{recipe.name} x{recipe.scale}, {budget}: batch {recipe.batch}, patches of {recipe.hr_crop} HR pixels, "
-            f"on {device} in {args.precision or best_precision(device)}; {folder}"
+            f"on {device} in {precision}; {folder}"
         )
     run = train(recipe, folder, options, resume=args.resume, chosen=chosen)
     if leads:

@@ -105,7 +105,6 @@ def _train(
     if saved:
         checkpoints.load_checkpoint(run, saved[0])
         options = replace(options, weights=run.notes["weights"])
-        run.precision = precision
     elif options.weights and (new := _begin_with(run, options.weights)) and not quiet:
         print(f"{options.weights} is for another scale; newly initialised are {', '.join(new)}", file=sys.stderr)
     run.notes |= {"weights": options.weights, **notes}

@@ -148,6 +148,18 @@ def test_everything_resumes_bit_for_bit(tmp_path: Path) -> None:
     assert second.terms == whole.terms
 
 
+@pytest.mark.parametrize(("saved", "wanted"), [("bf16", "fp16"), ("fp16", "bf16"), ("fp32", "fp16")])
+def test_a_run_goes_on_in_another_precision(saved: Any, wanted: Any, tmp_path: Path) -> None:
+    first = training.start(SMALL, precision=saved)
+    training.fit(first, _source(first), steps=2, hooks=[partial(checkpoints.keep, folder=tmp_path)])
+    path, state = checkpoints.newest(tmp_path)
+    assert state["precision"] == saved
+    second = checkpoints.load_checkpoint(training.start(SMALL, precision=wanted), path)
+    assert (second.precision, second.scaler.is_enabled()) == (wanted, wanted == "fp16")
+    training.fit(second, _source(second), steps=4)
+    assert (second.step, second.skipped) == (4, 0)
+
+
 def test_the_last_checkpoints_are_kept_and_a_damaged_one_is_passed_over(tmp_path: Path) -> None:
     run = training.start(SMALL)
     training.fit(run, _source(run), steps=6, hooks=[training.every(2, partial(checkpoints.keep, folder=tmp_path))])

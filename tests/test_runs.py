@@ -119,6 +119,8 @@ def test_start_takes_weights_over(pictures: Path, tmp_path: Path) -> None:
 
 def test_folders_are_not_mixed_up(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
+    assert cli.main(["train", "srcn", "--resume"]) == 2
+    assert "recipe 'srcn' is not known: choose one of srcnn," in capsys.readouterr().err
     assert cli.main(_command(pictures, out, "--steps", "5", "--resume")) == 2
     assert "holds no run to resume" in capsys.readouterr().err
     assert cli.main(_command(pictures, out, "--steps", "5")) == 0
@@ -142,13 +144,18 @@ def test_publish_measures_what_it_ships(pictures: Path, tmp_path: Path, monkeypa
     assert logs.read_log(path.with_name(card["log"]))[-1]["step"] == card["steps"] == 2
 
 
-def test_a_resumed_run_keeps_its_budget_precision_and_start(pictures: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_budget_precision_and_start(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("srlib.precision.best_precision", lambda device: "fp32")  # whatever this machine has
     zoo.save(SRCNN_FAST.generator(scale=3), tmp_path / "first.safetensors", scale=3)
     out = tmp_path / "run"
     cli.main(
         _command(pictures, out, "--steps", "4", "--precision", "bf16", "--start", str(tmp_path / "first.safetensors"))
     )
+    capsys.readouterr()
     assert cli.main(_command(pictures, out, "--resume")) == 0  # its budget is used up: it ends at once, whole
+    assert "on cpu in bf16" in capsys.readouterr().out
     told = json.loads((out / runs.SUMMARY).read_text())
     assert (told["steps"], told["precision"], told["start"]) == (4, "bf16", "first.safetensors")
     assert told["validation"]["psnr"] > 0
