@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from srlib import checkpoints, datasets, distributed, evaluation, image, tiers, training, zoo
 from srlib.distributed import World
@@ -158,7 +159,7 @@ def _check(recipe: Recipe, folder: Path, options: Options, resume: bool) -> None
 
 def _begin_with(run: Run, weights: str) -> list[str]:
     """Starts from other weights; those of another scale are taken where they fit. Returns the tensors that stay new."""
-    earlier = zoo.load(weights, scale=_scale_of(weights, run.recipe.scale))
+    earlier = _earlier(weights, run.recipe.scale)
     try:
         if type(earlier) is not type(run.generator):
             raise zoo.WeightsError(f"it is {type(earlier).__name__}")
@@ -290,10 +291,18 @@ def _watched() -> str:
     return "Set5"
 
 
-def _scale_of(model: str, wanted: int) -> int:
-    """The scale of weights to start from: a file's own, or that of the shipped ones which is nearest to the wanted."""
-    shipped = zoo.scales(model)
-    return min(shipped, key=lambda s: abs(s - wanted)) if shipped else zoo.told_scale(Path(model)) or wanted
+def _earlier(weights: str, wanted: int) -> nn.Module:
+    """The network to start from: a shipped one of the nearest scale, or a file's, which may tell its scale or not."""
+    if shipped := zoo.scales(weights):
+        return zoo.load(weights, scale=min(shipped, key=lambda s: abs(s - wanted)))
+    if told := zoo.told_scale(Path(weights)):
+        return zoo.load(weights, scale=told)
+    for scale in (wanted, None, 2):  # by its shapes alone; A2N's are those of x2 and x3 alike
+        try:
+            return zoo.load(weights, scale=scale)
+        except zoo.WeightsError as error:
+            reason = error
+    raise reason
 
 
 @contextmanager

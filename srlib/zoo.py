@@ -14,8 +14,8 @@ from srlib.models import a2n, srcnn, srresnet
 FOLDER = Path(__file__).with_name("weights")
 # Each paper's file tells whether a state dict is its own network's.
 _LAYOUTS = (srcnn.from_state, srresnet.from_state, a2n.from_state)
-# The keys under which training scripts wrap the weights, most telling first.
-_WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "generator", "model", "net")
+# The keys under which training scripts, srlib's too, wrap the weights, most telling first.
+_WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "average", "generator", "model", "net")
 
 
 class WeightsError(ValueError):
@@ -129,7 +129,7 @@ def save(model: nn.Module, path: Path, *, scale: int, half: bool = False) -> Non
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a weights file, out of any wrapper and prefix, as float32, and the metadata it carries.
+    """The tensors of a weights file, out of wrappers and without DataParallel's prefix, as float32, and its metadata.
 
     Nothing in the file is executed (safetensors, or torch.load with weights_only). Raises WeightsError.
     """

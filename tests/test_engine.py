@@ -399,6 +399,28 @@ def test_a2n_x4_starts_from_x2(pictures: Path, tmp_path: Path, capsys: Any) -> N
     assert all(torch.allclose(before[key], after[key], atol=1e-9) for key in before)
 
 
+@pytest.mark.parametrize(
+    ("network", "theirs", "mine"),
+    [(A2N, 2, 4), (A2N, 4, 2), (A2N, 2, 3), (SRResNet, 2, 4), (SRResNet, 3, 2)],
+)
+def test_a_start_from_a_file_that_does_not_tell_its_scale(network: Any, theirs: int, mine: int, tmp_path: Path) -> None:
+    earlier = network(scale=theirs, num_blocks=2)
+    torch.save(earlier.state_dict(), tmp_path / "theirs.pth")
+    run = training.start(replace(PLAIN, generator=partial(network, num_blocks=2), scale=mine))
+    runs._begin_with(run, str(tmp_path / "theirs.pth"))
+    own, state = run.generator.state_dict(), earlier.state_dict()
+    assert all(torch.equal(own[name], state[name]) for name in state if name.startswith(("conv", "body", "AAB_trunk")))
+
+
+def test_a_checkpoint_is_read_as_what_would_be_shipped(tmp_path: Path) -> None:
+    for ema, name in ((0.9, "average"), (None, "generator")):
+        run = training.start(replace(SMALL, ema=ema))
+        training.fit(run, _source(run), steps=2)
+        checkpoints.save_checkpoint(run, tmp_path / "c.pt")
+        loaded, expected = zoo.load(tmp_path / "c.pt").state_dict(), getattr(run, name).state_dict()
+        assert all(torch.equal(loaded[key], expected[key]) for key in expected)
+
+
 def test_tensorboard_gets_the_same_lines_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, float, int]] = []
 

@@ -210,7 +210,17 @@ def test_a_wrong_scale_or_half_a_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(zoo.WeightsError, match="for scale 4, not 2"):
         zoo.load(path, scale=2)
     torch.save(SRResNet(scale=4, num_blocks=1).state_dict(), path)
-    with pytest.raises(zoo.WeightsError, match="for scale 4, not 2"):
+    with pytest.raises(zoo.WeightsError, match="for scale 4, not 2: use --scale 4"):
+        zoo.load(path, scale=2)
+    five = SRResNet(scale=3, channels=8, num_blocks=1).state_dict()
+    five["upsample.0.weight"], five["upsample.0.bias"] = torch.zeros(200, 8, 3, 3), torch.zeros(200)
+    torch.save(five, path)
+    with pytest.raises(zoo.WeightsError, match=r"enlarges by \(5,\): known are 1, 2, 3, 4, 8"):
+        zoo.load(path)
+    half = A2N(scale=2, num_blocks=1).state_dict()
+    del half["upconv1.weight"]
+    torch.save(half, path)
+    with pytest.raises(zoo.WeightsError, match="no network known here"):
         zoo.load(path, scale=2)
     whole = SRResNet(scale=4, num_blocks=1).state_dict()
     torch.save({k: v for k, v in whole.items() if k != "conv_body.weight"}, path)
@@ -219,6 +229,22 @@ def test_a_wrong_scale_or_half_a_file_is_told(tmp_path: Path) -> None:
     for scale in (1, 5):
         with pytest.raises(ValueError, match=f"scale is {scale}"):
             A2N(scale=scale)
+
+
+@pytest.mark.parametrize("wrapper", [None, "params_ema", "params", "state_dict"])
+def test_public_a2n_weights_load_by_their_names(tmp_path: Path, wrapper: str | None) -> None:
+    # The names as the authors' files have them, not as this class happens to; half precision and DataParallel's prefix.
+    convs = ["conv_first", "trunk_conv", "upconv1", "att1.conv", "HRconv1", "upconv2", "att2.conv", "HRconv2"]
+    biased = [*convs, "conv_last", "AAB_trunk.0.attention.k2"]
+    parts = ("conv_first", "ADM.0", "ADM.2", "attention.k1", "attention.k3", "attention.k4", "non_attention")
+    plain = [f"AAB_trunk.0.{part}" for part in (*parts, "conv_last")]
+    names = {f"{name}.{kind}" for name in biased for kind in ("weight", "bias")} | {f"{n}.weight" for n in plain}
+    model = A2N(scale=4, num_blocks=1)
+    state = {f"module.{name}": value.half() for name, value in model.state_dict().items() if name in names}
+    torch.save({wrapper: state} if wrapper else state, tmp_path / "theirs.pth")
+    loaded = zoo.load(tmp_path / "theirs.pth")
+    x = torch.rand(1, 3, 9, 8)
+    assert torch.equal(loaded(x), model.half().float().eval()(x))
 
 
 def test_a_x4_network_starts_from_x2_weights() -> None:

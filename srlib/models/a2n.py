@@ -123,7 +123,8 @@ def from_state(state: Mapping[str, Tensor], scale: int | None) -> A2N | None:
 
     x4 has a second enlargement; x2 and x3 have the same shapes. Raises ValueError if the scale is needed or wrong.
     """
-    if "AAB_trunk.0.ADM.0.weight" not in state or "conv_first.weight" not in state:
+    block = ("AAB_trunk.0.ADM.0.weight", "AAB_trunk.0.non_attention.weight")
+    if not {"conv_first.weight", *block, "upconv1.weight"} <= state.keys():
         return None
     if "upconv2.weight" in state:
         if scale not in (None, 4):

@@ -89,8 +89,10 @@ def from_state(state: Mapping[str, Tensor], scale: int | None) -> SRResNet | Non
         if re.fullmatch(r"upsample\.\d+\.weight", key) and value.ndim == 4
     )
     told = next((s for s, wanted in FACTORS.items() if wanted == factors), None)
-    if told is None or scale not in (None, told):
-        raise ValueError(f"it is an SRResNet for scale {told}, not {scale}")
+    if told is None:
+        raise ValueError(f"it is an SRResNet that enlarges by {factors}: known are {', '.join(map(str, FACTORS))}")
+    if scale not in (None, told):
+        raise ValueError(f"it is an SRResNet for scale {told}, not {scale}: use --scale {told}")
     model = SRResNet(
         scale=told,
         in_channels=in_channels,
