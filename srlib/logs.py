@@ -15,9 +15,9 @@ COLUMNS = ("step", "seconds", "learning_rate", "loss", "psnr", "waited", "skippe
 class Log:
     """A hook that writes a line of COLUMNS every so many steps: the mean loss since the line before, and the rest.
 
-    waited: the share of the run's time that went into waiting for data. The file is appended to, so that a killed run
-    keeps its lines; those after the step that a run resumes from are cut. The same goes to TensorBoard, in a folder
-    beside the file, if it is installed.
+    A step at which PSNR was measured has a line too, and the last one. waited: the share of the run's time that went
+    into waiting for data. The file is appended to, so that a killed run keeps its lines; those after the step that a
+    run resumes from are cut. The same goes to TensorBoard, in a folder beside the file, if it is installed.
     """
 
     def __init__(self, path: Path, *, step: int, every: int) -> None:
@@ -28,7 +28,7 @@ class Log:
 
     def __call__(self, run: Run) -> None:
         self.losses.append(run.terms["loss"])
-        if run.step % self.every and run.fraction < 1:
+        if run.step % self.every and run.fraction < 1 and "psnr" not in run.terms:
             return
         row = {
             "step": run.step,

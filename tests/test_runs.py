@@ -97,6 +97,14 @@ def test_what_a_run_leaves(pictures: Path, tmp_path: Path, capsys: pytest.Captur
     assert figures["scale"] == 3
 
 
+def test_every_validation_is_in_the_log(pictures: Path, tmp_path: Path) -> None:
+    recipe = replace(SRCNN_FAST, data=(str(pictures),), hr_crop=24, batch=1, steps=7)
+    options = runs.Options(log_every=3, validate_every=2, validation=str(pictures))
+    runs.train(recipe, tmp_path / "run", options, quiet=True)
+    rows = logs.read_log(tmp_path / "run" / runs.LOG)
+    assert [(row["step"], "psnr" in row) for row in rows] == [(2, True), (3, False), (4, True), (6, True), (7, True)]
+
+
 def test_training_learns(pictures: Path, tmp_path: Path) -> None:
     recipe = replace(SRCNN_FAST, data=(str(pictures),), hr_crop=24, batch=2, steps=60)
     options = runs.Options(log_every=20, validation=str(pictures))
