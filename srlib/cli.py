@@ -131,13 +131,13 @@ def _add_evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = commands.add_parser("evaluate", help="PSNR and SSIM of a model on benchmark sets")
     parser.add_argument("model", metavar="MODEL", nargs="?", help=_MODEL)
     parser.add_argument(
-        "--all", action="store_true", help="bicubic and every shipped model, at every scale, as a table"
+        "--all", action="store_true", help="bicubic and every shipped model, by every convention, as a table"
     )
     parser.add_argument(
         "--set", nargs="+", metavar="SET", help="names of sets, or folders (default: Set5; with --all Set14 too)"
     )
     parser.add_argument("--scale", type=_whole, help="2, 3 or 4 (default: the file's own, else 4)")
-    parser.add_argument("--convention", default="y-of-rgb", metavar="NAME", help="the protocol: y-of-rgb or y-only")
+    parser.add_argument("--convention", metavar="NAME", help="the protocol: y-of-rgb (default) or y-only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     parser.add_argument("--ensemble", action="store_true", help=_ENSEMBLE)
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="bf16 is several times faster")
@@ -155,18 +155,21 @@ def _evaluate(args: argparse.Namespace) -> None:
     if args.all == bool(args.model):
         raise ValueError("name one MODEL, or --all for every shipped one")
     if args.all:
+        if args.convention or args.json or args.ensemble:
+            raise ValueError("--all is a table by every convention: --convention, --json, --ensemble go with one MODEL")
         print(_all_models(args.set or ["Set5", "Set14"], args.scale, args.device, args.precision))
         return
     model = open_model(args.model, scale=args.scale, device=args.device, precision=args.precision)
     if args.ensemble:
         model = self_ensemble(model)
+    convention = args.convention or "y-of-rgb"
     results = evaluation.evaluate(
-        model, args.set or ["Set5"], convention=args.convention, watch=lambda files: _bar(files, "picture")
+        model, args.set or ["Set5"], convention=convention, watch=lambda files: _bar(files, "picture")
     )
-    print(f"{model.name}  x{model.scale}  {args.convention}  {model.parameters:,} parameters\n")
+    print(f"{model.name}  x{model.scale}  {convention}  {model.parameters:,} parameters\n")
     print(evaluation.as_table(results))
     if args.json:
-        figures = evaluation.as_json(results, model=model, convention=args.convention)
+        figures = evaluation.as_json(results, model=model, convention=convention)
         write_text(args.json, json.dumps(figures, indent=1) + "\n")
 
 
