@@ -239,7 +239,7 @@ def _train(args: argparse.Namespace) -> None:
     from srlib.precision import best_precision
     from srlib.runs import Options, planned, train
 
-    device = checked(args.device)
+    device = checked(distributed.own_device(args.device))
     given = {name: value for name in _CHOICES if (value := getattr(args, name)) is not None}
     if args.data:
         given["data"] = tuple(args.data)

@@ -45,10 +45,10 @@ def joined(device: torch.device) -> Iterator[World]:
         dist.destroy_process_group()
 
 
-def own_device(device: torch.device) -> torch.device:
-    """The process's own GPU where several are asked for as "cuda"; any other device as it is."""
+def own_device(name: str) -> str:
+    """The name of the process's own GPU where several are asked for as "cuda"; any other device's as it is."""
     here = world()
-    return torch.device("cuda", here.local) if device.type == "cuda" and here.size > 1 else device
+    return f"cuda:{here.local}" if name == "cuda" and here.size > 1 else name
 
 
 def shared(network: nn.Module, device: torch.device) -> nn.Module:

@@ -78,8 +78,8 @@ def train(
     MemoryError with what to lower; Stopped after Ctrl-C or SIGTERM, with the checkpoint of the last whole step saved.
     """
     _check(recipe, folder, options, resume)
-    device = distributed.own_device(checked(options.device))
-    with distributed.joined(device) as here:
+    device = checked(distributed.own_device(options.device))
+    with distributed.joined(device) as here, determined(options.deterministic, device):
         return _train(recipe, folder, options, resume, quiet or not here.leads, notes, device, here)
 
 
@@ -93,7 +93,6 @@ def _train(
     device: torch.device,
     here: World,
 ) -> Run:
-    _determined(options.deterministic, device)
     watched = options.validation or _watched()
     datasets.files(watched)  # a wrong name is told now, not at the first validation
     if recipe.batch % here.size:
@@ -138,12 +137,19 @@ def _train(
     return run
 
 
-def _determined(wanted: bool, device: torch.device) -> None:
-    """The same numbers at every run of a GPU, if wanted, else its fastest kernels."""
+@contextmanager
+def determined(wanted: bool, device: torch.device) -> Iterator[None]:
+    """The same numbers at every run of a GPU, if wanted, else its fastest kernels; then torch is set as before."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # which cuBLAS asks for
         torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = device.type == "cuda" and not wanted
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 def _check(recipe: Recipe, folder: Path, options: Options, resume: bool) -> None:

@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -53,14 +53,17 @@ def fits_on(device: torch.device, size: int) -> bool:
 def largest_batch(recipe: Recipe, device: torch.device, precision: Precision) -> int:
     """The largest power of two of patches for which two training steps fit into the device's memory.
 
-    Raises ValueError on a CPU, whose memory ends by the system's ending the process, and if not even one fits.
+    Raises ValueError on a CPU, whose memory ends by the system's ending the process, for one of several processes,
+    and if not even one patch fits.
     """
+    if (size := distributed.world().size) > 1:
+        raise ValueError(f"--auto-batch tries one GPU: find its batch without torchrun, and name {size} times it here")
     if device.type != "cuda":
         raise ValueError(f"--auto-batch tries until the memory of a GPU is full; on {device.type} name --batch")
 
     def fits(batch: int) -> bool:
         try:
-            run = training.start(replace(recipe, batch=batch), device=device, precision=precision)
+            run = training.start(recipe, device=device, precision=precision)
             lr, hr = _noise(recipe, batch, device)
             for _ in range(2):
                 training.train_step(run, lr, hr)

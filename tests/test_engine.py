@@ -16,11 +16,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from srlib import checkpoints, cli, image, logs, runs, tiers, training, zoo
+from srlib import checkpoints, cli, distributed, image, logs, runs, tiers, training, zoo
 from srlib.losses import l1
 from srlib.models import A2N, SRResNet
 from srlib.patches import Patches
-from srlib.precision import best_precision
+from srlib.precision import PRECISIONS, best_precision
 from srlib.recipes import A2N_PAPER, RECIPES, SRCNN_FAST, SRRESNET, Recipe, budgeted, rescaled, warm_cosine
 from srlib.resize import imresize
 
@@ -257,6 +257,62 @@ def test_running_out_of_memory_names_the_numbers_and_the_steps_down() -> None:
         raise RuntimeError("something else")
     with pytest.raises(ValueError, match="on cpu name --batch"):
         tiers.largest_batch(A2N_PAPER, torch.device("cpu"), "fp32")
+
+
+def test_the_largest_batch_is_the_last_power_of_two_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def full(run: training.Run, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
+        asked.append((len(lr), tuple(hr.shape)))
+        if len(lr) > 11:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return {}
+
+    start = training.start
+    monkeypatch.setattr(training, "train_step", full)
+    monkeypatch.setattr(training, "start", lambda recipe, device, precision: start(recipe, precision=precision))
+    noise = tiers._noise
+    monkeypatch.setattr(tiers, "_noise", lambda recipe, batch, device: noise(recipe, batch, torch.device("cpu")))
+    assert tiers.largest_batch(PLAIN, torch.device("cuda"), "fp32") == 8
+    assert [size for size, _ in asked] == [1, 1, 2, 2, 4, 4, 8, 8, 16]  # two steps each: Adam's moments come with one
+    assert asked[-1] == (16, (16, 3, 16, 16))
+    monkeypatch.setattr(tiers, "LARGEST", 4)
+    assert tiers.largest_batch(PLAIN, torch.device("cuda"), "fp32") == 4
+    monkeypatch.setattr(training, "train_step", lambda run, lr, hr: full(run, lr.repeat(12, 1, 1, 1), hr))
+    with pytest.raises(ValueError, match="not even one patch of 16 HR pixels fits on cuda"):
+        tiers.largest_batch(PLAIN, torch.device("cuda"), "fp32")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(ValueError, match="without torchrun, and name 3 times it"):
+        tiers.largest_batch(PLAIN, torch.device("cuda"), "fp32")
+
+
+def test_each_process_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert distributed.own_device("cuda") == "cuda"
+    for name, value in (("RANK", "5"), ("WORLD_SIZE", "8"), ("LOCAL_RANK", "1")):
+        monkeypatch.setenv(name, value)
+    assert distributed.world() == distributed.World(rank=5, size=8, local=1)
+    assert not distributed.world().leads
+    assert [distributed.own_device(name) for name in ("cuda", "cpu", "nonsense")] == ["cuda:1", "cpu", "nonsense"]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_determinism_is_set_for_a_run_and_then_as_before(wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+
+    def settings() -> tuple[bool, bool]:
+        return torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+
+    before = settings()
+    with runs.determined(wanted, torch.device("cuda")):
+        assert settings() == (wanted, not wanted)
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"  # one's own choice stays
+    with runs.determined(wanted, torch.device("cpu")):
+        assert settings() == (wanted, False)
+    assert settings() == before
+
+
+def test_the_commands_precisions_are_the_librarys() -> None:
+    assert cli.PRECISIONS == PRECISIONS  # written twice, so that --help does not import torch
 
 
 @pytest.fixture
