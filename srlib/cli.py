@@ -199,7 +199,7 @@ def _add_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = commands.add_parser("train", help="train a network by a recipe")
     parser.add_argument("recipe", metavar="RECIPE", help="such as srresnet; a wrong name lists them")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/RECIPE_xSCALE")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, as it was begun")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, its recipe as it was begun")
     parser.add_argument("--start", metavar="MODEL", help="a shipped name or weights file to start from; any scale")
     budget = parser.add_argument_group("budget (default: the paper's steps)")
     budget.add_argument(
@@ -226,7 +226,7 @@ def _add_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser.add_argument("--log-every", type=_whole, default=100, metavar="STEPS")
     parser.add_argument("--save-every", type=_whole, default=500, metavar="STEPS")
     parser.add_argument("--validate-every", type=_whole, default=2000, metavar="STEPS")
-    parser.add_argument("--validation", metavar="SET", help="default: Set5 where it is there, else pictures/held-out")
+    parser.add_argument("--validation", metavar="SET", help="default: as begun, else Set5 or pictures/held-out")
     parser.set_defaults(run=_train)
 
 

@@ -48,7 +48,7 @@ class Options:
     log_every: int = 100
     save_every: int = 500
     validate_every: int = 2000
-    validation: str | None = None  # a set; None means Set5 where it is there, else pictures/held-out
+    validation: str | None = None  # a set; None: a resumed run's own, else Set5 if it is there, else pictures/held-out
     weights: str | None = None  # a model to start from instead of the recipe's initialisation
 
 
@@ -93,11 +93,12 @@ def _train(
     device: torch.device,
     here: World,
 ) -> Run:
-    watched = options.validation or _watched()
-    datasets.files(watched)  # a wrong name is told now, not at the first validation
     if recipe.batch % here.size:
         raise ValueError(f"a batch of {recipe.batch} cannot be shared by {here.size} processes: take a multiple")
     saved = checkpoints.newest(folder) if resume else None
+    earlier = saved[1]["notes"].get("validation") if saved else None
+    watched = options.validation or earlier or _watched()
+    datasets.files(watched)  # a wrong name is told now, not at the first validation
     precision = options.precision or (saved[1]["precision"] if saved else best_precision(device))
     run = training.start(
         recipe, device=device, precision=precision, accumulate=options.accumulate, compiled=options.compiled
@@ -107,7 +108,10 @@ def _train(
         options = replace(options, weights=run.notes["weights"])
     elif options.weights and (new := _begin_with(run, options.weights)) and not quiet:
         print(f"{options.weights} is for another scale; newly initialised are {', '.join(new)}", file=sys.stderr)
-    run.notes |= {"weights": options.weights, **notes}
+    if watched != earlier:
+        run.best = float("-inf")  # on another set it is another figure
+        run.terms.pop("psnr", None)
+    run.notes |= {"weights": options.weights, "validation": watched, **notes}
     pictures = datasets.load(recipe.data, quiet=quiet)
     patches = Patches(pictures, scale=recipe.scale, hr_crop=recipe.hr_crop, seed=recipe.seed)
     if not options.workers and tiers.fits_on(device, patches.bytes):  # other processes cannot reach the GPU's memory
