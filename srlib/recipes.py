@@ -144,7 +144,7 @@ A2N_PAPER = replace(
 RECIPES = {recipe.name: recipe for recipe in (SRCNN_FAST, SRCNN_PAPER, SRRESNET, A2N_PAPER)}
 
 
-def budgeted(recipe: Recipe, *, minutes: float, learning_rate: float = SHORT_RATE) -> Recipe:
+def budgeted(recipe: Recipe, *, minutes: float) -> Recipe:
     """The recipe for a given time instead of its steps: a rate that rises at once and ends at 0, whatever the time.
 
     A recipe that anneals already keeps its schedule and rate. Raises ValueError for a time that is not above 0.
@@ -153,7 +153,7 @@ def budgeted(recipe: Recipe, *, minutes: float, learning_rate: float = SHORT_RAT
         raise ValueError(f"minutes is {minutes}: a budget is above 0")
     if recipe.schedule in (cosine, warm_cosine):
         return replace(recipe, steps=None, minutes=minutes)
-    return replace(recipe, steps=None, minutes=minutes, schedule=warm_cosine, learning_rate=learning_rate)
+    return replace(recipe, steps=None, minutes=minutes, schedule=warm_cosine, learning_rate=SHORT_RATE)
 
 
 def rescaled(recipe: Recipe, scale: int) -> Recipe:

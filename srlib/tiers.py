@@ -1,4 +1,4 @@
-"""How much of a recipe a device can take: patches, batch and workers for a laptop's CPU, a classroom GPU, a big one."""
+"""How much of a recipe a device can take: batch and patches for a laptop's CPU, a classroom GPU, a big one."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -20,9 +20,8 @@ LARGEST = 4096  # patches that `largest_batch` tries
 
 @dataclass(frozen=True)
 class Tier:
-    """What one device takes in a step. `name` says which kind of device it is; patches are cut in the same process."""
+    """What one device takes in a step: patches, and their HR pixels a side."""
 
-    name: str
     batch: int
     hr_crop: int
 
@@ -32,12 +31,9 @@ def tier(recipe: Recipe, device: torch.device) -> Tier:
     if device.type == "cpu":
         side = recipe.hr_crop // recipe.scale
         crop = recipe.hr_crop if recipe.luma else min(side, CPU_SIDE) * recipe.scale
-        return Tier("CPU", min(recipe.batch, CPU_BATCH), crop)
-    memory = memory_of(device)
-    if memory and memory >= BIG_GPU:
-        return Tier(f"GPU with {memory / 2**30:.0f} GiB", 2 * recipe.batch, recipe.hr_crop)
-    size = f" with {memory / 2**30:.0f} GiB" if memory else ""
-    return Tier(f"GPU{size}", recipe.batch, recipe.hr_crop)
+        return Tier(min(recipe.batch, CPU_BATCH), crop)
+    big = memory_of(device) >= BIG_GPU
+    return Tier(2 * recipe.batch if big else recipe.batch, recipe.hr_crop)
 
 
 def memory_of(device: torch.device) -> int:

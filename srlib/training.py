@@ -156,9 +156,9 @@ def fit(
     """Trains until the budget is used: `steps` in all, or `minutes` in all, whichever ends first.
 
     batches: (lr, hr) uint8, beginning with batch number run.step. Without a budget the recipe's is taken. The
-    learning rate follows the recipe's schedule over the fraction of the budget that is used, so that any budget ends
-    annealed. Raises ValueError if there is no budget, FloatingPointError after PATIENCE steps in a row whose loss or
-    gradient is not finite.
+    learning rate follows the recipe's schedule over the fraction of the budget that is used, so that a schedule that
+    anneals does so in any budget. Raises ValueError if there is no budget, FloatingPointError after PATIENCE steps in
+    a row whose loss or gradient is not finite.
     """
     if steps is None and minutes is None:
         steps, minutes = run.recipe.steps, run.recipe.minutes

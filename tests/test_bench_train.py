@@ -19,7 +19,7 @@ def test_every_way_is_measured_and_a_missing_compiler_is_told(monkeypatch: pytes
         raise RuntimeError("no compiler")
 
     monkeypatch.setattr(torch, "compile", no_compiler)
-    monkeypatch.setattr(bench_train.tiers, "tier", lambda recipe, device: bench_train.tiers.Tier("CPU", 1, 24))
+    monkeypatch.setattr(bench_train.tiers, "tier", lambda recipe, device: bench_train.tiers.Tier(1, 24))
     rows = {row.way: row for row in bench_train.measure(recipe, CPU, Effort(rounds=1, steps=1))}
     compiled = next(row for way, row in rows.items() if "compiled" in way)
     assert compiled.reason == "no compiler"
