@@ -91,7 +91,9 @@ def compare(
     """
     if _same(got, expected, within):
         return
-    cause = next((c for c, make in (mistakes or {}).items() if _fits(got, make, within)), None)
+    in_float32 = _is_tensor(got) and got.dtype == torch.float32 and _coarse(got, expected)
+    mistakes = {} if in_float32 else mistakes or {}
+    cause = next((c for c, make in mistakes.items() if _fits(got, make, within)), None)
     unit = f" {unit}" if unit else ""
     told, wanted = _form(got), _form(expected)
     if told == wanted or None not in (_number(got), _number(expected)):
@@ -126,6 +128,8 @@ def symptom(got: Any, expected: Any, within: float) -> str:
         return f"the shape is {tuple(got.shape)}, but {tuple(expected.shape)} is wanted"
     if got.dtype.is_floating_point != expected.dtype.is_floating_point:
         return f"the dtype is {got.dtype}, but {expected.dtype} is wanted"
+    if _coarse(got, expected):
+        return "only the digits of float32 are right: float64 came in, and somewhere float32 was made of it"
     return _symptom_of_values(got.detach().cpu(), expected, within)
 
 
@@ -184,13 +188,25 @@ def _close(got: Tensor, expected: Tensor, within: float) -> bool:
 
 
 def _fits(got: Any, make: Callable[[], Any], within: float) -> bool:
-    """Whether a mistake gives this, to the digits that float32 has where it makes large numbers."""
+    """Whether a mistake gives this, to the digits that its dtype has where it makes large numbers."""
     try:
         wrong = make()
-        largest = max((float(x.detach().abs().max()) for x in _tensors(wrong) if x.numel()), default=0.0)
-        return _same(got, wrong, max(within, 1e-6 * largest) if math.isfinite(largest) else within)
+        largest = max((_largest(x) for x in _tensors(wrong)), default=0.0)
+        digits = 1e-12 if {x.dtype for x in _tensors((wrong, got))} == {torch.float64} else 1e-6
+        return _same(got, wrong, max(within, digits * largest) if math.isfinite(largest) else within)
     except (RuntimeError, IndexError, ValueError, ZeroDivisionError):  # this mistake is impossible on this input
         return False
+
+
+def _coarse(got: Tensor, expected: Any) -> bool:
+    """Whether float64 is expected and the numbers are right to the digits of float32."""
+    if not (isinstance(expected, Tensor) and expected.dtype == torch.float64 and got.shape == expected.shape):
+        return False
+    return _close(got.detach().cpu(), expected, 1e-6 * _largest(expected))
+
+
+def _largest(x: Tensor) -> float:
+    return float(x.detach().abs().max()) if x.numel() else 0.0
 
 
 def _is_tensor(value: Any) -> bool:
@@ -256,8 +272,9 @@ def _symptom_of_values(got: Tensor, expected: Tensor, within: float) -> str:
         return "the sign is wrong"
     biggest = int(expected.abs().argmax())
     size, peak = float(expected.flatten()[biggest]), float(got.flatten()[biggest])
-    if expected.numel() > 1 and size and peak and _close(got, expected * (peak / size), max(within, 1e-6 * abs(peak))):
-        return f"every value is {_times(peak / size)}"
+    factor = peak / size if size and not math.isclose(peak, size, rel_tol=1e-4) else 0.0
+    if expected.numel() > 1 and factor and _close(got, expected * factor, max(within, 1e-6 * abs(peak))):
+        return f"every value is {_times(factor)}"
     if (
         expected.numel() > 1
         and (offset := float((got - expected).flatten()[0]))

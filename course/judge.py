@@ -218,12 +218,22 @@ def _words(error: BaseException) -> str:
 
 # What torch says -> what it means most of the time.
 _ADVICE = {
-    "Boolean value of Tensor": "`if` and `and` ask one question of a whole tensor; torch.where asks each element",
+    "Boolean value of Tensor": "`if`, `and` and `max(a, b)` ask one question of a whole tensor; torch.where, clamp and "
+    "F.relu ask each element",
     "must match the size": "two shapes do not fit; a dimension of size 1 (keepdim=True, unsqueeze) is repeated",
     "same dtype": "two dtypes are mixed; y.to(x) gives y the dtype of x",
     "expected scalar type": "two dtypes are mixed; y.to(x) gives y the dtype of x",
     "Input type": "two dtypes are mixed; y.to(x) gives y the dtype of x",
     "index out of": "a position lies outside the line or the table",
+    "converted to Python scalars": "the functions of `math` take one number; torch has its own for tensors",
+    "cannot be converted to Scalar": "the functions of `math` take one number; torch has its own for tensors",
+    "view size is not compatible": "view needs values in the order of memory; reshape does not",
+    "mat1 and mat2 shapes": "a linear layer multiplies the last dimension, and (B, C) is what it wants",
+    "modified by an inplace": "a value that the gradient needs was changed by `+=` or the like: a + b makes a new one",
+    "used in an in-place operation": "weights are changed inside `with torch.no_grad():`",
+    "loading state_dict": "load_state_dict refuses another shape, strict or not, and strict also a missing name",
+    "does not require grad": "no gradient is followed here: x.clone().requires_grad_(True) has one, outside of no_grad",
+    "numpy() on Tensor that requires": "numpy knows no gradients: keep to torch until they are taken",
 }
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
