@@ -7,6 +7,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from course.checking import Case, Exercise, Wrong, compare, require
 from course.checks import mistakes04
@@ -82,6 +83,7 @@ def _compare_parts(
     what: str,
     *,
     expected: Tensor | None = None,
+    within: float = 1e-4,
     public: bool = False,
 ) -> None:
     """The answer's value, and that the parts are as the right answer would leave them."""
@@ -91,7 +93,7 @@ def _compare_parts(
     compare(
         got,
         right if expected is None else expected,
-        within=1e-4,
+        within=within,
         what=what,
         public=public,
         mistakes=mistakes(x, before),
@@ -109,6 +111,12 @@ def _compare_parts(
             f"your code changes {name}, or calls it with something else as well",
             expected=f"{name} as one call leaves it",
             got="other weights or statistics in it",
+        )
+        require(
+            all(parameter.requires_grad for parameter in part.parameters()),
+            f"{name} cannot be trained any more: leave requires_grad of its weights alone",
+            expected=f"{name} with weights that can be trained",
+            got="weights with requires_grad=False",
         )
 
 
@@ -223,6 +231,15 @@ def residual_block_in_both_modes(residual_block: ResidualBlockAnswer, case: Case
         _compare_parts(residual_block, case, x, parts, mistakes04.blocks, _residual_block, what)
 
 
+def residual_block_any_values(residual_block: ResidualBlockAnswer, case: Case) -> None:
+    """Squares, large values and float64 are treated alike."""
+    for shape, size in (((1, 2, 5, 5), 1.0), ((2, 2, 4, 4), 1000.0)):
+        parts = {name: part.double() for name, part in _block(case, 2, batch_norm=False).items()}
+        x = size * (2 * case.rand(*shape).double() - 1)
+        what = f"features {shape} with values up to {size:g}, in float64"
+        _compare_parts(residual_block, case, x, parts, mistakes04.blocks, _residual_block, what, within=1e-10 * size)
+
+
 def residual_block_order(residual_block: ResidualBlockAnswer, case: Case) -> None:
     """Each of the five parts is called once, in the order conv1, norm1, act, conv2, norm2."""
     notes: list[str] = []
@@ -257,7 +274,9 @@ def _batch_norm(
 def _statistics(case: Case, channels: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """weight, bias, running mean, running variance"""
     weight, bias, mean, variance = (case.rand(channels).to(dtype) for _ in range(4))
-    return 0.5 + weight, bias - 0.5, 2 * mean - 1, 0.3 + 2 * variance
+    sign = torch.ones(channels, dtype=dtype)
+    sign[1::2] = -1  # a learnt scale may have either sign
+    return sign * (0.5 + weight), bias - 0.5, 2 * mean - 1, 0.3 + 2 * variance
 
 
 def _compare_norm(
@@ -303,10 +322,11 @@ def batch_norm_in_evaluation(batch_norm: BatchNorm, case: Case) -> None:
 
 
 def batch_norm_in_training(batch_norm: BatchNorm, case: Case) -> None:
-    """Training: the batch's statistics, over pictures, rows and columns, for each channel."""
-    for shape in ((3, 4, 5, 6), (2, 1, 1, 1), (1, 5, 2, 3)):
+    """Training: the batch's statistics, over pictures, rows and columns, for each channel, at any momentum."""
+    for shape in ((3, 4, 5, 6), (2, 1, 1, 1), (1, 5, 2, 3), (4, 4, 4, 4), (1, 2, 3, 3), (2, 3, 1, 2)):
         x = 3 * case.rand(*shape) - 1
-        rest = (True, 0.05 + 0.3 * float(case.rand(1)), 0.02)
+        momentum = {(1, 2, 3, 3): 0.0, (2, 3, 1, 2): 1.0}.get(shape, 0.15 + 0.3 * float(case.rand(1)))
+        rest = (True, momentum, 0.02)
         _compare_norm(batch_norm, case, x, _statistics(case, shape[1]), rest, f"features {shape} in training mode")
 
 
@@ -317,36 +337,51 @@ def batch_norm_large_eps(batch_norm: BatchNorm, case: Case) -> None:
             x = case.rand(2, 3, 3, 4).double()
             what = f"eps {eps:g}, {'training' if training else 'not training'}"
             statistics = _statistics(case, 3, torch.float64)
-            _compare_norm(batch_norm, case, x, statistics, (training, 0.2, eps), what, within=1e-6)
+            _compare_norm(batch_norm, case, x, statistics, (training, 0.2, eps), what, within=1e-10)
 
 
 def batch_norm_gradient(batch_norm: BatchNorm, case: Case) -> None:
-    """Gradients flow to x through the batch's mean and variance too."""
-    x, statistics = case.rand(2, 2, 3, 3), _statistics(case, 2)
-    direction = case.rand(2, 2, 3, 3)
-    probes = [x.clone().requires_grad_(True) for _ in range(3)]
-    answer = case.call(batch_norm, probes[0], *statistics, True, 0.1, 1e-3)
-    require(
-        isinstance(answer[0], Tensor) and answer[0].requires_grad,
-        "no gradient can flow: leave out torch.no_grad, detach and .data",
-        expected="a y that training can go through",
-        got="a y without a gradient",
-    )
+    """Gradients flow to x through the batch's mean and variance too, and to weight and bias, in both modes."""
+    x, direction = case.rand(2, 2, 3, 3), case.rand(2, 2, 3, 3)
+    weight, bias, mean, variance = _statistics(case, 2)
 
-    def gradient(y: Tensor, probe: Tensor) -> Tensor:
-        return torch.autograd.grad((y * direction).sum(), [probe])[0]
+    def leaves() -> tuple[Tensor, Tensor, Tensor]:
+        copies = [tensor.clone().requires_grad_(True) for tensor in (x, weight, bias)]
+        return copies[0], copies[1], copies[2]
+
+    def gradients(y: Tensor, inputs: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
+        return torch.autograd.grad((y * direction).sum(), inputs, allow_unused=True)
 
     def cut() -> Tensor:
         m, v = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), correction=0, keepdim=True)
-        return gradient((probes[2] - m) / torch.sqrt(v + 1e-3) * statistics[0].view(-1, 1, 1), probes[2])
+        probe = x.clone().requires_grad_(True)
+        [gradient] = gradients((probe - m) / torch.sqrt(v + 1e-3) * weight.view(-1, 1, 1), (probe,))
+        return cast(Tensor, gradient)
 
-    compare(
-        gradient(answer[0], probes[0]),
-        gradient(_batch_norm(probes[1], *statistics, True, 0.1, 1e-3)[0], probes[1]),
-        within=1e-3,
-        what="the gradient of x",
-        mistakes={"the gradient does not pass through m and v: leave out detach and torch.no_grad there": cut},
-    )
+    for training in (True, False):
+        own, theirs = leaves(), leaves()
+        answer = case.call(batch_norm, *own, mean, variance, training, 0.1, 1e-3)
+        require(
+            isinstance(answer[0], Tensor) and answer[0].requires_grad,
+            "no gradient can flow: leave out torch.no_grad, detach and .data",
+            expected="a y that training can go through",
+            got="a y without a gradient",
+        )
+        right = gradients(_batch_norm(*theirs, mean, variance, training, 0.1, 1e-3)[0], theirs)
+        for name, mine, wanted in zip(("x", "weight", "bias"), gradients(answer[0], own), right, strict=True):
+            require(
+                mine is not None,
+                f"no gradient reaches {name}: leave out detach, .data and torch.no_grad",
+                expected=f"a gradient for {name}",
+                got="none",
+            )
+            compare(
+                mine,
+                wanted,
+                within=1e-3,
+                what=f"the gradient of {name}, {'training' if training else 'not training'}",
+                mistakes={"the gradient does not pass through m and v: leave out detach and torch.no_grad there": cut},
+            )
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -402,6 +437,25 @@ def pixel_shuffle_other_factors(pixel_shuffle: PixelShuffle, case: Case) -> None
         shape = case.integer(1, 2), case.integer(2, 3) * factor**2, case.integer(2, 3), case.integer(4, 5)
         x = _numbered(*shape).to(dtype)
         _compare_shuffle(pixel_shuffle, case, x, factor, F.pixel_shuffle(x, factor))
+    for side in (3, 4):
+        x = 1e9 + _numbered(2, 8, side, side).double()
+        _compare_shuffle(pixel_shuffle, case, x, 2, F.pixel_shuffle(x, 2))
+
+
+def pixel_shuffle_by_hand(pixel_shuffle: PixelShuffle, case: Case) -> None:
+    """It is written by hand."""
+    with _WithoutShuffle():
+        case.call(pixel_shuffle, _numbered(1, 4, 2, 2), 2)
+
+
+class _WithoutShuffle(TorchFunctionMode):
+    """Inside, torch's own pixel shuffle is refused."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is F.pixel_shuffle:
+            cause = "torch's own pixel shuffle does the work: write it with reshape and permute, or with loops"
+            raise Wrong(cause, expected="a pixel shuffle by hand", got="a call of F.pixel_shuffle")
+        return func(*args, **(kwargs or {}))
 
 
 def pixel_shuffle_gradient(pixel_shuffle: PixelShuffle, case: Case) -> None:
@@ -563,6 +617,15 @@ def forward_is_srresnet(forward: Forward, case: Case) -> None:
         _compare_parts(forward, case, lr, parts, mistakes04.networks, _forward, what)
 
 
+def forward_any_values(forward: Forward, case: Case) -> None:
+    """Squares, large values and float64 are treated alike."""
+    for shape, size in (((1, 3, 5, 5), 1.0), ((2, 3, 4, 4), 1000.0)):
+        parts = {name: part.double() for name, part in _network(case, scale=2, channels=2, batch_norm=False).items()}
+        lr = size * (2 * case.rand(*shape).double() - 1)
+        what = f"lr {shape} with values up to {size:g}, in float64"
+        _compare_parts(forward, case, lr, parts, mistakes04.networks, _forward, what, within=1e-10 * size)
+
+
 def forward_order(forward: Forward, case: Case) -> None:
     """Each of the seven parts is called once, in the order of the drawing."""
     notes: list[str] = []
@@ -641,12 +704,13 @@ def seen_adds_up(seen: Seen, case: Case) -> None:
 
 
 def seen_small_gradients(seen: Seen, case: Case) -> None:
-    """Gradients as small as 1e-12 count, and negative ones; exactly 0 does not."""
+    """Gradients as small as 1e-30 count, and negative ones; exactly 0 does not."""
     weight = torch.zeros(1, 1, 5, 5)
     weight[0, 0, 2, 2], weight[0, 0, 0, 2], weight[0, 0, 2, 4], weight[0, 0, 2, 1] = 1.0, 1e-12, 1e-5, -1.0
+    weight[0, 0, 4, 2] = 1e-30
     x, (row, column) = case.rand(1, 1, 9, 9), (case.integer(2, 6), case.integer(2, 6))
-    expected = row - 2, row, column - 1, column + 2
-    _compare_seen(seen, case, _conv(weight, (2, 2)), x, (row, column), expected, "weights of 1 and 1e-12")
+    expected = row - 2, row + 2, column - 1, column + 2
+    _compare_seen(seen, case, _conv(weight, (2, 2)), x, (row, column), expected, "weights from 1 to 1e-30")
 
 
 def seen_channels(seen: Seen, case: Case) -> None:
@@ -674,6 +738,15 @@ def seen_enlarging_network(seen: Seen, case: Case) -> None:
     small = SRResNet(scale=2, channels=2, num_blocks=1).double().eval()
     x = case.rand(1, 3, 11, 12).double()
     _compare_seen(seen, case, small, x, (5, 16), _seen(copy.deepcopy(small), x, 5, 16), "a small SRResNet")
+
+
+def seen_depends_on_x(seen: Seen, case: Case) -> None:
+    """What is seen may depend on x: a maximum over 3 x 3 pixels sees the largest of them alone, be it 0 or not."""
+    row, column = case.integer(2, 4), case.integer(2, 5)
+    x = -0.1 - case.rand(1, 2, 7, 8)
+    x[0, 0, row, column + 1], x[0, 1, row + 1, column] = 0.0, -0.05
+    expected = row, row + 1, column, column + 1
+    _compare_seen(seen, case, nn.MaxPool2d(3, 1, 1), x, (row, column), expected, "the largest of 3 x 3")
 
 
 def seen_mode(seen: Seen, case: Case) -> None:
@@ -729,6 +802,7 @@ EXERCISES = {
             residual_block_worked_example,
             residual_block_without_norms,
             residual_block_in_both_modes,
+            residual_block_any_values,
             residual_block_order,
             residual_block_can_be_trained,
         ),
@@ -750,6 +824,7 @@ EXERCISES = {
             pixel_shuffle_channels,
             pixel_shuffle_places,
             pixel_shuffle_other_factors,
+            pixel_shuffle_by_hand,
             pixel_shuffle_gradient,
         ),
     ),
@@ -768,6 +843,7 @@ EXERCISES = {
             forward_worked_example,
             forward_tells_the_parts_apart,
             forward_is_srresnet,
+            forward_any_values,
             forward_order,
             forward_can_be_trained,
         ),
@@ -780,6 +856,7 @@ EXERCISES = {
             seen_small_gradients,
             seen_channels,
             seen_enlarging_network,
+            seen_depends_on_x,
             seen_mode,
             seen_leaves_no_trace,
         ),

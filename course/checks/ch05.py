@@ -80,14 +80,15 @@ def _channel_attention(x: Tensor, down: nn.Linear, up: nn.Linear) -> Tensor:
 
 
 def _compare_channel(
-    answer: ChannelAttention, case: Case, x: Tensor, down: nn.Linear, up: nn.Linear, expected: Tensor, what: str
-) -> None:
+    answer: ChannelAttention, case: Case, x: Tensor, down: nn.Linear, up: nn.Linear, expected: Tensor, what: str,
+    within: float = 1e-5,
+) -> None:  # fmt: skip
     before = copy.deepcopy((down, up))
     got = case.call(answer, x, down, up)
     _unharmed((down, up), before)
     with torch.no_grad():
         mistakes = mistakes05.channel(x, *before)
-        compare(got, expected.detach(), within=1e-5, what=what, mistakes=mistakes)
+        compare(got, expected.detach(), within=within, what=what, mistakes=mistakes)
 
 
 def channel_worked_example(answer: ChannelAttention, case: Case) -> None:
@@ -108,7 +109,7 @@ def channel_worked_example(answer: ChannelAttention, case: Case) -> None:
 
 def channel_each_picture(answer: ChannelAttention, case: Case) -> None:
     """Each picture of a batch has gates of its own, which are the same at all its places."""
-    for shape in ((3, 5, 4, 6), (1, 4, 1, 3), (4, 6, 4, 6)):
+    for shape in ((3, 5, 4, 6), (1, 4, 1, 3), (4, 6, 4, 6), (2, 3, 5, 5)):
         x = 3 * case.rand(*shape) * case.rand(shape[0], shape[1], 1, 1) - 0.5
         down, up = _linear(case, shape[1], 2), _linear(case, 2, shape[1])
         expected = _channel_attention(x, down, up)
@@ -122,6 +123,17 @@ def channel_relu_and_sigmoid(answer: ChannelAttention, case: Case) -> None:
     up = _linear(case, 3, 3, size=6)
     expected = _channel_attention(x, down, up)
     _compare_channel(answer, case, x, down, up, expected, "x times gates, some hidden numbers below 0")
+
+
+def channel_any_values(answer: ChannelAttention, case: Case) -> None:
+    """Values of any size, in float64."""
+    for size in (1.0, 1e5):
+        x = size * (2 * case.rand(2, 3, 4, 4).double() - 0.5)
+        down, up = _linear(case, 3, 4, size=4).double(), _linear(case, 4, 3, size=4).double()
+        for weight in (down.weight, up.weight[0]):  # so that some numbers before the sigmoid are large
+            weight.data.abs_()
+        expected, what = _channel_attention(x, down, up), f"x with values up to {1.5 * size:g}, in float64"
+        _compare_channel(answer, case, x, down, up, expected, what, within=1e-10 * size)
 
 
 def channel_gradients(answer: ChannelAttention, case: Case) -> None:
@@ -146,12 +158,13 @@ def _place_attention(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def _compare_place(
-    answer: PlaceAttention, case: Case, x: Tensor, weight: Tensor, bias: Tensor, what: str, public: bool = False
-) -> None:
+    answer: PlaceAttention, case: Case, x: Tensor, weight: Tensor, bias: Tensor, what: str, public: bool = False,
+    within: float = 1e-5,
+) -> None:  # fmt: skip
     compare(
         case.call(answer, x, weight, bias),
         _place_attention(x, weight, bias),
-        within=1e-5,
+        within=within,
         what=what,
         public=public,
         mistakes=mistakes05.place(x, weight, bias),
@@ -168,25 +181,36 @@ def place_worked_example(answer: PlaceAttention, case: Case) -> None:
 
 def place_spatial(answer: PlaceAttention, case: Case) -> None:
     """With K = 1 every place has one gate for all of its channels."""
-    for shape in ((2, 5, 3, 4), (1, 1, 2, 2), (3, 4, 1, 6)):
+    for shape in ((2, 5, 3, 4), (1, 1, 2, 2), (3, 4, 1, 6), (2, 3, 4, 4), (1, 2, 5, 5)):
         x, weight = 4 * case.rand(*shape) - 2, 3 * case.rand(1, shape[1]) - 1.5
         _compare_place(answer, case, x, weight, case.rand(1) - 0.5, f"x {shape}, weight (1, {shape[1]})")
 
 
 def place_pixel(answer: PlaceAttention, case: Case) -> None:
     """With K = C every value has a gate of its own, which all C numbers of its place decide."""
-    for shape in ((2, 3, 4, 5), (1, 6, 2, 2)):
+    for shape in ((2, 3, 4, 5), (1, 6, 2, 2), (2, 4, 3, 3)):
         count = shape[1]
         x, weight = 4 * case.rand(*shape) - 2, 3 * case.rand(count, count) - 1.5
         _compare_place(answer, case, x, weight, 2 * case.rand(count) - 1, f"x {shape}, weight ({count}, {count})")
 
 
+def place_any_values(answer: PlaceAttention, case: Case) -> None:
+    """Values of any size, in float64."""
+    for count, size in ((1, 1.0), (3, 1e5)):
+        x = size * (4 * case.rand(2, 3, 3, 3).double() - 2)
+        weight, bias = 3 * case.rand(count, 3).double() - 1.5, case.rand(count).double()
+        what = f"x with values up to {2 * size:g}, in float64"
+        _compare_place(answer, case, x, weight, bias, what, within=1e-10 * size)
+
+
 def place_gradients(answer: PlaceAttention, case: Case) -> None:
-    """Gradients reach x, weight and bias."""
-    inputs = case.rand(2, 3, 2, 4).requires_grad_(), case.rand(3, 3).requires_grad_(), case.rand(3).requires_grad_()
-    expected = _gradients(_place_attention(*inputs), inputs)
-    for own, theirs in zip(_gradients(case.call(answer, *inputs), inputs), expected, strict=True):
-        compare(own, theirs, within=1e-3, what="the gradient of x, weight and bias")
+    """Gradients reach x, weight and bias, with one gate for a place and with many."""
+    for count in (1, 3):
+        shapes = (2, 3, 2, 4), (count, 3), (count,)
+        x, weight, bias = inputs = tuple(case.rand(*shape).requires_grad_() for shape in shapes)
+        expected = _gradients(_place_attention(x, weight, bias), inputs)
+        for own, theirs in zip(_gradients(case.call(answer, *inputs), inputs), expected, strict=True):
+            compare(own, theirs, within=1e-3, what="the gradient of x, weight and bias")
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -205,7 +229,7 @@ def _mixed(
 
 def _compare_mixed(
     answer: Mixed, case: Case, pictures: tuple[Tensor, Tensor, Tensor], down: nn.Linear, up: nn.Linear,
-    temperature: float, what: str, expected: Tensor | None = None,
+    temperature: float, what: str, expected: Tensor | None = None, within: float = 1e-4,
 ) -> None:  # fmt: skip
     before = copy.deepcopy((down, up))
     got = case.call(answer, *pictures, down, up, temperature)
@@ -214,7 +238,7 @@ def _compare_mixed(
         compare(
             got,
             _mixed(*pictures, *before, temperature) if expected is None else expected,
-            within=1e-4,
+            within=within,
             what=what,
             public=expected is not None,
             mistakes=mistakes05.mix(*pictures, *before, temperature),
@@ -236,7 +260,7 @@ def mixed_worked_example(answer: Mixed, case: Case) -> None:
 
 def mixed_each_picture(answer: Mixed, case: Case) -> None:
     """Each picture of a batch has its own two shares, which sum to 1."""
-    for shape in ((3, 4, 2, 5), (4, 4, 3, 4), (1, 6, 1, 2)):
+    for shape in ((3, 4, 2, 5), (4, 4, 3, 4), (1, 6, 1, 2), (2, 3, 3, 3)):
         down, up = _linear(case, shape[1], 3, bias=False, size=4), _linear(case, 3, 2, bias=False, size=12)
         _compare_mixed(answer, case, _branches(case, *shape), down, up, 30.0, f"pictures {shape}, temperature 30")
 
@@ -257,6 +281,16 @@ def mixed_relu(answer: Mixed, case: Case) -> None:
     up = _linear(case, 2, 2, bias=False, size=4)
     inner, attended, plain = _branches(case, 3, 3, 4, 2)
     _compare_mixed(answer, case, (inner / 5, attended, plain), down, up, 3.0, "mixed, some hidden numbers below 0")
+
+
+def mixed_any_values(answer: Mixed, case: Case) -> None:
+    """Layers with and without a bias, low temperatures, values of any size, in float64."""
+    for bias, temperature, size in ((True, 0.05, 1.0), (True, 30.0, 1000.0), (False, 7.0, 30.0)):
+        inner, attended, plain = (2 * case.rand(2, 3, 4, 4).double() - 0.5 for _ in range(3))
+        down, up = (_linear(case, *sides, bias=bias).double() for sides in ((3, 4), (4, 2)))
+        what = f"branches with values up to {1.5 * size:g}, temperature {temperature:g}, in float64"
+        pictures = inner, size * attended, size * plain
+        _compare_mixed(answer, case, pictures, down, up, temperature, what, within=1e-10 * size)
 
 
 def mixed_gradients(answer: Mixed, case: Case) -> None:
@@ -280,12 +314,13 @@ def _charbonnier(sr: Tensor, hr: Tensor, eps: float) -> Tensor:
 
 
 def _compare_charbonnier(
-    answer: Charbonnier, case: Case, sr: Tensor, hr: Tensor, eps: float, what: str, expected: Tensor | None = None
-) -> None:
+    answer: Charbonnier, case: Case, sr: Tensor, hr: Tensor, eps: float, what: str, expected: Tensor | None = None,
+    within: float = 2e-6,
+) -> None:  # fmt: skip
     compare(
         case.call(answer, sr, hr, eps),
-        torch.hypot(sr - hr, torch.tensor(eps)).mean() if expected is None else expected,
-        within=2e-6,
+        torch.hypot(sr - hr, torch.tensor(eps, dtype=sr.dtype)).mean() if expected is None else expected,
+        within=within,
         what=what,
         public=expected is not None,
         mistakes=mistakes05.charbonnier(sr, hr, eps),
@@ -310,6 +345,14 @@ def charbonnier_of_equal_pictures(answer: Charbonnier, case: Case) -> None:
     sr = case.rand(2, 3, 3, 3)
     _compare_charbonnier(answer, case, sr, sr.clone(), 0.02, "eps itself")
     _compare_charbonnier(answer, case, sr + 4, sr - 3, 0.02, "nearly 7")
+
+
+def charbonnier_any_values(answer: Charbonnier, case: Case) -> None:
+    """Values of 0..255 or any other size, a tiny eps, squares, in float64."""
+    for shape, size, eps in (((2, 1, 3, 3), 1e-5, 1e-5), ((1, 3, 4, 4), 255.0, 0.5), ((2, 2, 5, 5), 1.0, 3.0)):
+        sr, hr = size * case.rand(*shape).double(), size * case.rand(*shape).double()
+        what = f"the loss of values up to {size:g}, eps {eps:g}, in float64"
+        _compare_charbonnier(answer, case, sr, hr, eps, what, within=1e-12 * max(size, eps))
 
 
 def charbonnier_gradient(answer: Charbonnier, case: Case) -> None:
@@ -451,7 +494,11 @@ def take_over_worked_example(answer: TakeOver, case: Case) -> None:
 def take_over_shapes(answer: TakeOver, case: Case) -> None:
     """A tensor of another shape stays, even where it could be repeated, cut or reshaped to fit."""
     shapes = {"repeat": (4, 3), "wide": (2, 6), "tall": (6, 2), "cut": (2, 2), "body.kernel": (3, 3, 3, 3)}
+    shapes |= {"swapped": (2, 3, 4), "one": (1,), "flat": (4,)}
     state = {
+        "swapped": case.rand(3, 2, 4),  # the same numbers of numbers, dimensions and columns
+        "one": case.rand(),
+        "flat": case.rand(4, 1),
         "wide": case.rand(6, 2),  # as many numbers
         "repeat": case.rand(1, 3),  # could be broadcast
         "tall": case.rand(6, 2),
@@ -474,6 +521,43 @@ def take_over_all(answer: TakeOver, case: Case) -> None:
     shapes = {"norm.weight": (3,), "norm.count": (1,), "norm.bias": (3,), "last.weight": (2, 2)}
     state = {name: case.rand(*shape) for name, shape in reversed(shapes.items())}
     _compare_taken(answer, case, shapes, state, "everything taken over, an empty list")
+
+
+def take_over_real_layers(answer: TakeOver, case: Case) -> None:
+    """With real layers: counters without dimensions are taken over, what no state_dict has is not in the list."""
+    network, other = (nn.Sequential(nn.Conv2d(1, n, 1), nn.BatchNorm2d(n), nn.Conv2d(n, 1, 1)) for n in (3, 2))
+    for part in (network, other):
+        part.register_buffer("scratch", case.rand(2), persistent=False)
+    network[1].eval()
+    other(case.rand(2, 1, 3, 3))
+    twin, state = copy.deepcopy(network), dict(other.state_dict())
+    stayed = _take_over(twin, state)
+    got = case.call(answer, network, state)
+    counter = "1.num_batches_tracked"
+    require(
+        all(map(torch.equal, network.state_dict().values(), twin.state_dict().values())),
+        f"not all that fits was taken over, or more: {counter} and 2.bias fit, one a counter without dimensions",
+        expected="the counter and the last bias taken over",
+        got="other values",
+    )
+    require(
+        all(
+            part.training == original.training for part, original in zip(network.modules(), twin.modules(), strict=True)
+        ),
+        "your code switches the network's mode: leave train and eval alone",
+        expected="each part of the network in the mode in which it came",
+        got="another mode",
+    )
+    mistakes = _lists(twin.state_dict(), state)
+    mistakes["parameters come before all buffers in the list: state_dict() has the network's order"] = lambda: [
+        *(name for name, _ in network.named_parameters() if name in stayed),
+        *(name for name, _ in network.named_buffers() if name in stayed),
+    ]
+    mistakes["a buffer is in the list that state_dict() does not have (persistent=False)"] = lambda: [
+        *(name for name, _ in network.named_parameters() if name in stayed),
+        *(name for name, _ in network.named_buffers() if name in {*stayed, "scratch"}),
+    ]
+    compare(got, stayed, within=0, what="the names of a convolution and a normalisation", mistakes=mistakes)
 
 
 def take_over_leaves_training_possible(answer: TakeOver, case: Case) -> None:
@@ -514,11 +598,13 @@ def _lopsided(lr: Tensor, scale: int = 2) -> Tensor:
     return large.square() + 0.3 * large.roll(1, 3) * rows + 0.07 * columns - 0.5 * large.roll(1, 2)
 
 
-def _compare_ensemble(answer: SelfEnsemble, case: Case, enlarge: Enlarge, lr: Tensor, what: str) -> None:
+def _compare_ensemble(
+    answer: SelfEnsemble, case: Case, enlarge: Enlarge, lr: Tensor, what: str, within: float = 1e-4
+) -> None:
     compare(
         case.call(answer, enlarge, lr),
         _by_transposing(enlarge, lr),
-        within=1e-4,
+        within=within,
         what=what,
         mistakes=mistakes05.ensemble(enlarge, lr),
         pictures=True,
@@ -599,22 +685,53 @@ def ensemble_mean(answer: SelfEnsemble, case: Case) -> None:
         )
 
 
+def ensemble_any_values(answer: SelfEnsemble, case: Case) -> None:
+    """Negative and large values, float64, scales from 1 to 4."""
+    for scale, size in ((1, 1.0), (3, 3.0), (4, 100.0)):
+
+        def lopsided(x: Tensor, scale: int = scale) -> Tensor:
+            return _lopsided(x, scale)
+
+        lr = size * (4 * case.rand(2, 1, case.integer(2, 3), case.integer(4, 5)).double() - 2)
+        what = f"the mean for values of -{2 * size:g} to {2 * size:g}, scale {scale}, in float64"
+        _compare_ensemble(answer, case, lopsided, lr, what, within=1e-10 * size**2)
+
+
 EXERCISES = {
     "05.1": Exercise(
         reference=_channel_attention,
-        checks=(channel_worked_example, channel_each_picture, channel_relu_and_sigmoid, channel_gradients),
+        checks=(
+            channel_worked_example,
+            channel_each_picture,
+            channel_relu_and_sigmoid,
+            channel_any_values,
+            channel_gradients,
+        ),
     ),
     "05.2": Exercise(
         reference=_place_attention,
-        checks=(place_spatial, place_pixel, place_worked_example, place_gradients),
+        checks=(place_spatial, place_pixel, place_worked_example, place_any_values, place_gradients),
     ),
     "05.3": Exercise(
         reference=_mixed,
-        checks=(mixed_temperature, mixed_relu, mixed_each_picture, mixed_worked_example, mixed_gradients),
+        checks=(
+            mixed_temperature,
+            mixed_relu,
+            mixed_each_picture,
+            mixed_worked_example,
+            mixed_any_values,
+            mixed_gradients,
+        ),
     ),
     "05.4": Exercise(
         reference=_charbonnier,
-        checks=(charbonnier_random, charbonnier_of_equal_pictures, charbonnier_worked_example, charbonnier_gradient),
+        checks=(
+            charbonnier_random,
+            charbonnier_of_equal_pictures,
+            charbonnier_worked_example,
+            charbonnier_any_values,
+            charbonnier_gradient,
+        ),
     ),
     "05.5": Exercise(
         reference=_take_over,
@@ -623,11 +740,18 @@ EXERCISES = {
             take_over_shapes,
             take_over_names,
             take_over_all,
+            take_over_real_layers,
             take_over_leaves_training_possible,
         ),
     ),
     "05.6": Exercise(
         reference=_self_ensemble,
-        checks=(ensemble_sees_eight_pictures, ensemble_mean, ensemble_turns_back, ensemble_worked_example),
+        checks=(
+            ensemble_sees_eight_pictures,
+            ensemble_mean,
+            ensemble_turns_back,
+            ensemble_worked_example,
+            ensemble_any_values,
+        ),
     ),
 }

@@ -132,6 +132,7 @@ def batch_norms(
             mean + momentum * m,
             variance + momentum * unbiased,
         ),
+        "momentum is 0.1 whatever is asked for: use the argument": lambda: (y(), *old_and_new(0.1)),
         "the running variance took in a standard deviation: leave the root out there": lambda: (
             y(),
             *old_and_new(momentum, unbiased.sqrt()),
@@ -181,8 +182,14 @@ def batch_norms(
     }
     return {
         **(own if training else judging),
+        "the deviation is that of x.std, over n - 1, and eps is added to it: v is over n, eps below the root": (
+            lambda: (divided((unbiased if training else variance).sqrt() + eps), *running)
+        ),
         "momentum and eps are exchanged (eps is added to the variance)": lambda: (y(eps=momentum), *old_and_new(eps)),
-        "eps is left out: it is added to the variance, below the root": lambda: (y(eps=0.0), *running),
+        "eps is left out, or another one is used: it is added to the variance, below the root": lambda: (
+            y(eps=0.0),
+            *running,
+        ),
         "eps is added to the standard deviation: it belongs below the root": lambda: (
             divided(used_v.sqrt() + eps),
             *running,
@@ -365,6 +372,14 @@ def footprints(network: nn.Module, x: Tensor, row: int, column: int) -> Mistakes
     def thresholded(share: float) -> Callable[[], tuple[int, int, int, int]]:
         return of((right.abs() > share * right.abs().max()).any(0))
 
+    def reading_order(places: Tensor) -> tuple[int, int, int, int]:
+        return int(places[0, 0]), int(places[-1, 0]), int(places[0, 1]), int(places[-1, 1])
+
+    def at_zeros() -> Tensor:
+        other = torch.zeros_like(x).requires_grad_(True)
+        [found] = torch.autograd.grad(copy.deepcopy(network)(other)[0, :, row, column].sum(), [other])
+        return (found[0] != 0).any(0)
+
     return {
         "bottom and right are one too large: they are the last row and column that are seen": lambda: (
             top,
@@ -380,6 +395,9 @@ def footprints(network: nn.Module, x: Tensor, row: int, column: int) -> Mistakes
         "the whole output was asked: take the one pixel at (row, column)": lambda: box(
             (gradient(out.sum()) != 0).any(0)
         ),
+        "the gradient is that of the output's square, which is 0 where the output is: sum the output itself": lambda: (
+            box((gradient(out[0, :, row, column].square().sum()) != 0).any(0))
+        ),
         "only the first channel of the output was asked: sum over its channels": lambda: box(
             (gradient(out[0, 0, row, column]) != 0).any(0)
         ),
@@ -391,6 +409,13 @@ def footprints(network: nn.Module, x: Tensor, row: int, column: int) -> Mistakes
         ),
         "gradients of opposite sign cancel: take abs() before the sum over the input's channels": of(right.sum(0) != 0),
         "a pixel counts only where all channels are seen: one channel is enough": of((right != 0).all(0)),
+        "the gradients are squared, which makes the smallest of them 0: compare with != 0, or take abs()": of(
+            right.square().sum(0) > 0
+        ),
+        "the first and the last place in reading order: the columns need their own minimum and maximum": lambda: (
+            reading_order((right != 0).any(0).nonzero())
+        ),
+        "x was replaced by zeros: what is seen may depend on x": lambda: box(at_zeros()),
         "negative gradients are left out: compare with != 0, or take abs() first": of((right > 0).any(0)),
         "a row or column counts only where all of it is seen: any, not all": lambda: (-1, -1, -1, -1),
         "small gradients are left out: every gradient that is not exactly 0 counts": thresholded(1e-3),

@@ -49,6 +49,9 @@ def channel(x: Tensor, down: nn.Linear, up: nn.Linear) -> Mistakes:
             :, :, None, None
         ].expand_as(x),
         "the gates are turned round (1 - g)": lambda: x * (1 - gate()),
+        "exp(z) / (1 + exp(z)) is infinity / infinity for large z: torch.sigmoid(z) is not": lambda: (
+            x * gate(second=lambda z: z.exp() / (1 + z.exp()))
+        ),
     }
 
 
@@ -79,6 +82,9 @@ def place(x: Tensor, weight: Tensor, bias: Tensor) -> Mistakes:
         "x was added to the product: the result is x * g alone": lambda: x + x * gate(),
         "x was added, not multiplied by the gates": lambda: x + gate(),
         "the gates are turned round (1 - g)": lambda: x * (1 - gate()),
+        "exp(z) / (1 + exp(z)) is infinity / infinity for large z: torch.sigmoid(z) is not": lambda: (
+            x * (logits().exp() / (1 + logits().exp()))
+        ),
     }
 
 
@@ -118,6 +124,9 @@ def mix(inner: Tensor, attended: Tensor, plain: Tensor, down: nn.Linear, up: nn.
         ),
         "the two shares are exchanged: the first belongs to attended, the second to plain": lambda: blend(
             share.flip(1)
+        ),
+        "share[0] is the first picture's shares: share[:, 0, None, None, None] is the first share of each": lambda: (
+            share[0] * attended + share[1] * plain
         ),
         "the shares lie along the wrong dimension: share[:, 0, None, None, None] is one for each picture": lambda: (
             share[:, 0] * attended + share[:, 1] * plain

@@ -1,6 +1,6 @@
 """Exercises of lesson 05: attention. Write here; `check("05.1")` in the notebook, or `pytest`, tells you how it went.
 
-Pictures and features are float tensors (B, C, H, W). Use torch alone.
+Pictures and features are float tensors (B, C, H, W), float32 or float64, and so are the results. Use torch alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -87,7 +87,8 @@ def take_over(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
 
     A tensor is taken over if one of its very name is in state and has exactly its shape. All else stays: nothing is
     cut, repeated or reshaped to fit. Names in state that the network does not have are passed over. The network's
-    parameters stay the same objects, because its optimiser knows them, and share no memory with state.
+    parameters stay the same objects, because its optimiser knows them, and share no memory with state. It stays in
+    its mode, train or eval.
 
     Worked: the network has a.weight (3, 2), b.weight (5, 3), b.bias (5); state has a.weight (3, 2), b.weight (4, 3)
     and c.bias (5). a.weight is taken over, and ["b.weight", "b.bias"] comes back.

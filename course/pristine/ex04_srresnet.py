@@ -1,7 +1,7 @@
 """Exercises of lesson 04: SRResNet. Write here; `check("04.1")` in the notebook, or `pytest`, tells you how it went.
 
-Features are float tensors (B, C, h, w) of any values; pictures have values in [0, 1]. Use torch alone. In the texts,
-F is `torch.nn.functional`.
+Features are float tensors (B, C, h, w) of any values, float32 or float64, and so is what comes out of them; pictures
+have values in [0, 1]. Use torch alone. In the texts, F is `torch.nn.functional`.
 """
 
 import torch
@@ -17,7 +17,8 @@ def residual_block(
 
     x (B, C, h, w) -> the same shape. The five parts keep the shape; a norm may be `nn.Identity()`.
 
-        out = x + norm2(conv2(act(norm1(conv1(x)))))    (1609.04802, figure 4)
+        x --+-- conv1 -- norm1 -- act -- conv2 -- norm2 -- (+) -- out    (1609.04802, figure 4)
+            |_______________________________________________|
 
     Nothing comes after the sum. Each part is called once, in the mode (train or eval) that it is in. x is not
     changed: what came in is needed again at the end. Gradients must be able to flow through.
@@ -50,7 +51,7 @@ def batch_norm(
     The running statistics move towards them, new = (1 - momentum) * old + momentum * batch; the variance that goes in
     there is the unbiased one, n / (n - 1) times v, with n = B * h * w values in a channel.
     Not training: m and v are the running statistics, which come back as they were.
-    Gradients flow through y to x, m and v included.
+    Gradients flow through y to x, m and v included, and to weight and bias.
 
     Worked: one channel with the values 1, 2, 3, 6; weight 1, bias 0, running mean 0 and variance 3.5, momentum 0.1,
     eps 0.5. Training: m = 3, v = 3.5, y = (-1, -0.5, 0, 1.5), the new mean is 0.3, the new variance
@@ -62,7 +63,8 @@ def batch_norm(
 def pixel_shuffle(x: Tensor, factor: int) -> Tensor:
     """04.3: channels become pixels, by hand (`F.pixel_shuffle` is what this is to equal, so do without it).
 
-    x (B, C * r * r, h, w) with r = factor, 1 or more -> (B, C, h * r, w * r): no value is changed, all are moved.
+    x (B, C * r * r, h, w), of any dtype, with r = factor, 1 or more -> (B, C, h * r, w * r): no value is changed, all
+    are moved.
 
         out[b, c, i * r + dy, j * r + dx] = x[b, c * r * r + dy * r + dx, i, j]
 
@@ -107,11 +109,11 @@ def forward(
     lr (B, 3, h, w) -> (B, 3, h * scale, w * scale), not clipped. body: all residual blocks in a row; upsample: the
     pixel shuffles with their convolutions and activations. Each part is called once.
 
-        shallow = act_first(conv_first(lr))
-        deep    = norm_body(conv_body(body(shallow)))
-        sr      = conv_last(upsample(shallow + deep))    (1609.04802, figure 4)
+        lr -- conv_first -- act_first --+-- body -- conv_body -- norm_body -- (+) -- upsample -- conv_last -- sr
+                                        |______________________________________|
 
-    The sum is the long skip. It is made at the size of lr; nothing comes after conv_last.
+    What leaves act_first is called shallow, what leaves norm_body deep. Their sum is the long skip: it is made at the
+    size of lr. Nothing comes after conv_last. (1609.04802, figure 4)
 
     Worked: lr is 0.5 everywhere. conv_first doubles, act_first is a PReLU, body adds 7, conv_body divides by 4,
     norm_body does nothing, upsample repeats each pixel, conv_last multiplies by -3: shallow 1, deep 2, sr -9.
