@@ -271,7 +271,7 @@ def mixed_temperature(answer: Mixed, case: Case) -> None:
     down.weight.data.abs_()
     for temperature in (2.0, 0.5, 40.0):
         inner, attended, plain = _branches(case, 2, 2, 3, 2)
-        pictures = inner / 5, attended, plain
+        pictures = inner / 5, attended + 1, plain + 1  # all above 0: no mean is lost in the ReLU
         _compare_mixed(answer, case, pictures, down, up, temperature, f"mixed at temperature {temperature:g}")
 
 
