@@ -103,6 +103,9 @@ def mix(inner: Tensor, attended: Tensor, plain: Tensor, down: nn.Linear, up: nn.
 
     share = F.softmax(logits() / temperature, 1)
     return {
+        "the layers' biases are left out: call down and up as they are": lambda: soft(
+            F.relu(means @ down.weight.T) @ up.weight.T
+        ),
         "the temperature is left out: z is divided by it before the softmax": lambda: blend(F.softmax(logits(), 1)),
         "z is multiplied by the temperature: divide": lambda: blend(F.softmax(logits() * temperature, 1)),
         "the temperature divides the shares: divide z, before the softmax": lambda: blend(
