@@ -70,7 +70,8 @@ def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except Exception as error:
-        raise ValueError(f"{path} is no checkpoint that can be read ({error}): start anew or take another") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path} is no checkpoint that can be read ({reason}): start anew in another --out") from error
     return state
 
 

@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _ENSEMBLE = "the mean over eight flips and rotations: better by a little, eight times the work"
+_SCALES = (2, 3, 4)
 _MODEL = "nearest, bicubic, a shipped name, or a weights file"
 
 
@@ -155,8 +157,13 @@ def _evaluate(args: argparse.Namespace) -> None:
     if args.all == bool(args.model):
         raise ValueError("name one MODEL, or --all for every shipped one")
     if args.all:
-        if args.convention or args.json or args.ensemble:
-            raise ValueError("--all is a table by every convention: --convention, --json, --ensemble go with one MODEL")
+        unused = {"--json": args.json, "--ensemble": args.ensemble, "--convention": args.convention}
+        if given := [option for option, value in unused.items() if value]:
+            raise ValueError(f"--all measures by every convention, as a table: leave {', '.join(given)} out")
+        if args.scale not in (None, *_SCALES):
+            raise ValueError(
+                f"no model is shipped for scale {args.scale}: choose one of {', '.join(map(str, _SCALES))}"
+            )
         print(_all_models(args.set or ["Set5", "Set14"], args.scale, args.device, args.precision))
         return
     model = open_model(args.model, scale=args.scale, device=args.device, precision=args.precision)
@@ -179,7 +186,7 @@ def _all_models(sets: Sequence[str], scale: int | None, device: str, precision: 
     from srlib.inference import open_model
 
     rows = []
-    wanted = [("bicubic", s) for s in (2, 3, 4)] + [(name, s) for name in zoo.names() for s in zoo.scales(name)]
+    wanted = [("bicubic", s) for s in _SCALES] + [(name, s) for name in zoo.names() for s in zoo.scales(name)]
     for name, s in _bar([pair for pair in wanted if scale in (None, pair[1])], "model"):
         model = open_model(name, scale=s, device=device, precision=precision)
         results = {c: evaluation.evaluate(model, sets, convention=c) for c in evaluation.conventions_of(model)}
@@ -199,7 +206,7 @@ def _add_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = commands.add_parser("train", help="train a network by a recipe")
     parser.add_argument("recipe", metavar="RECIPE", help="such as srresnet; a wrong name lists them")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/RECIPE_xSCALE")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, its recipe as it was begun")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out by its own options")
     parser.add_argument("--start", metavar="MODEL", help="a shipped name or weights file to start from; any scale")
     budget = parser.add_argument_group("budget (default: the paper's steps)")
     budget.add_argument(
@@ -218,38 +225,46 @@ def _add_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     machine = parser.add_argument_group("the machine")
     machine.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     machine.add_argument("--precision", choices=PRECISIONS, help="default: the best that the device has")
-    machine.add_argument("--accumulate", type=_whole, default=1, metavar="PARTS", help="a batch in parts: less memory")
+    machine.add_argument("--accumulate", type=_whole, metavar="PARTS", help="a batch in parts: less memory")
     machine.add_argument("--auto-batch", action="store_true", help="the largest batch that fits on the GPU")
     machine.add_argument("--compile", action="store_true", help="torch.compile the network; see `srlib bench train`")
     machine.add_argument("--deterministic", action="store_true", help="the same numbers at every run of a GPU; slower")
     machine.add_argument("--workers", type=int, default=0, help="processes that cut patches ahead")
-    parser.add_argument("--log-every", type=_whole, default=100, metavar="STEPS")
-    parser.add_argument("--save-every", type=_whole, default=500, metavar="STEPS")
-    parser.add_argument("--validate-every", type=_whole, default=2000, metavar="STEPS")
+    parser.add_argument("--log-every", type=_whole, metavar="STEPS", help="default: 100")
+    parser.add_argument("--save-every", type=_whole, metavar="STEPS", help="default: 500")
+    parser.add_argument("--validate-every", type=_whole, metavar="STEPS", help="default: 2000")
     parser.add_argument("--validation", metavar="SET", help="default: as begun, else Set5 or pictures/held-out")
     parser.set_defaults(run=_train)
 
 
 _CHOICES = ("scale", "batch", "hr_crop", "learning_rate", "clip", "ema", "seed", "steps", "minutes")
+_KEPT = ("accumulate", "log_every", "save_every", "validate_every", "validation")  # options that a resumed run keeps
 
 
 def _train(args: argparse.Namespace) -> None:
     from srlib import checkpoints, distributed, tiers
     from srlib.inference import checked
     from srlib.precision import best_precision
+    from srlib.recipes import RECIPES
     from srlib.runs import Options, planned, train
 
     device = checked(distributed.own_device(args.device))
+    if args.recipe not in RECIPES:
+        planned(args.recipe, {}, device)  # raises, and tells which there are
     given = {name: value for name in _CHOICES if (value := getattr(args, name)) is not None}
+    kept = {name: value for name in _KEPT if (value := getattr(args, name)) is not None}
     if args.data:
         given["data"] = tuple(args.data)
-    recipe, chosen = planned(args.recipe, given, device)
-    folder = args.out or Path("runs") / f"{args.recipe}_x{recipe.scale}"
-    precision = args.precision or best_precision(device)
+    folder = args.out or Path("runs") / f"{args.recipe}_x{given.get('scale', RECIPES[args.recipe].scale)}"
+    leads, begun, precision = distributed.world().leads, 0, args.precision or best_precision(device)
     if args.resume:
-        saved = checkpoints.newest(folder)[1]
-        precision = args.precision or saved["precision"]
-        recipe, chosen = planned(args.recipe, {**saved["notes"].get("chosen", {}), **given}, device)
+        path, saved = checkpoints.newest(folder)
+        if leads and path != checkpoints.all_in(folder)[-1]:
+            print(f"{checkpoints.all_in(folder)[-1]} cannot be read: going on from {path.name}", file=sys.stderr)
+        given = {**saved["notes"].get("chosen", {}), **given}
+        kept = {**saved["notes"].get("kept", {}), **kept}
+        begun, precision = saved["step"], args.precision or saved["precision"]
+    recipe, chosen = planned(args.recipe, given, device)
     if args.auto_batch and not args.resume:
         batch = tiers.largest_batch(recipe, device, precision)
         recipe, chosen = replace(recipe, batch=batch), {**chosen, "batch": batch}
@@ -257,28 +272,27 @@ def _train(args: argparse.Namespace) -> None:
         device=args.device,
         precision=precision,
         workers=args.workers,
-        accumulate=args.accumulate,
         compiled=args.compile,
         deterministic=args.deterministic,
-        log_every=args.log_every,
-        save_every=args.save_every,
-        validate_every=args.validate_every,
-        validation=args.validation,
         weights=args.start,
+        **kept,
     )
-    leads = distributed.world().leads
+    budgets = {"--minutes": recipe.minutes, "--steps": recipe.steps}
+    budget = " or ".join(f"{value:,.10g} {name[2:]}" for name, value in budgets.items() if value)
     if leads:
-        budget = f"{recipe.minutes:g} minutes" if recipe.minutes else f"{recipe.steps:,} steps"
         print(
             f"{recipe.name} x{recipe.scale}, {budget}: batch {recipe.batch}, patches of {recipe.hr_crop} HR pixels, "
             f"on {device} in {precision}; {folder}"
         )
-    run = train(recipe, folder, options, resume=args.resume, chosen=chosen)
+    run = train(recipe, folder, options, resume=args.resume, chosen=chosen, kept=kept)
     if leads:
         print(
             f"{folder}: {run.step} steps in {run.seconds / 60:.1f} minutes, {run.terms['psnr']:.3f} dB; "
             f"{run.waited / max(run.seconds, 1e-9):.1%} of the time waited for data, {run.skipped} steps skipped"
         )
+        if args.resume and run.step == begun:
+            more = " and ".join(name for name, value in budgets.items() if value)
+            print(f"nothing was left to do: its budget of {budget} is used; more {more} goes on", file=sys.stderr)
 
 
 def _add_curves(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -295,7 +309,12 @@ def _curves(args: argparse.Namespace) -> None:
 
     if missing := [folder for folder in args.folders if not (folder / LOG).is_file()]:
         raise ValueError(f"{missing[0]} holds no training run: {LOG} is missing")
-    figure = curves({folder.name: read_log(folder / LOG) for folder in args.folders})
+    same = len({folder.resolve().name for folder in args.folders}) < len(args.folders)
+    logs = {str(folder) if same else folder.resolve().name: read_log(folder / LOG) for folder in args.folders}
+    columns = [key for key in ("loss", "psnr") if any(key in line for lines in logs.values() for line in lines)]
+    if not columns:
+        raise ValueError(f"{args.folders[0] / LOG} has no line yet: a run writes one every --log-every steps")
+    figure = curves(logs, columns=columns)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(args.out, dpi=120)
     print(args.out)

@@ -106,11 +106,20 @@ def network_model(
     @torch.inference_mode()
     def run(lr: Tensor) -> Tensor:
         lr = to_float(lr) if lr.dtype == torch.uint8 else lr
-        with autocast(torch.device(device), precision):
-            parts = [
-                network(lr[:, :, top:bottom].to(device))[:, :, cut].float().clamp(0, 1).to(lr.device)
-                for top, bottom, cut in _strips(lr.shape[2], lr.shape[3], local)
-            ]
+        try:
+            with autocast(torch.device(device), precision):
+                parts = [
+                    network(lr[:, :, top:bottom].to(device))[:, :, cut].float().clamp(0, 1).to(lr.device)
+                    for top, bottom, cut in _strips(lr.shape[2], lr.shape[3], local)
+                ]
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            way = "cut it into smaller ones" if local.halo is None else "free some memory"
+            raise MemoryError(
+                f"{device} has no room to enlarge {lr.shape[2]} x {lr.shape[3]} pixels by {name}: {way}, "
+                "or take another device or model"
+            ) from error
         return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
     parameters = sum(p.numel() for p in network.parameters())
@@ -131,6 +140,11 @@ def self_ensemble(model: Model) -> Model:
         return torch.stack([turn(lr, k) for k in range(8)]).mean(0)
 
     return Model(f"{model.name}+", model.scale, model.parameters, run, model.luma)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error of torch says that a GPU's or the machine's memory is full."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def upscale(picture: Picture, model: Model) -> Picture:

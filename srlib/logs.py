@@ -13,7 +13,8 @@ COLUMNS = ("step", "seconds", "learning_rate", "loss", "psnr", "waited", "skippe
 
 
 class Log:
-    """A hook that writes a line of COLUMNS every so many steps: the mean loss since the line before, and the rest.
+    """A hook that writes a line of COLUMNS every so many steps, and at each validation: the mean loss since the line
+    before, and the rest.
 
     A step at which PSNR was measured has a line too, and the last one. waited: the share of the run's time that went
     into waiting for data. The file is appended to, so that a killed run keeps its lines; those after the step that a

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import nn
@@ -23,7 +24,7 @@ from srlib.logs import Log, progress
 from srlib.patches import Patches, batches, crop_to_multiple
 from srlib.precision import Precision, best_precision
 from srlib.recipes import RECIPES, Recipe, budgeted, describe, rescaled
-from srlib.resize import imresize
+from srlib.resize import KernelName, imresize
 from srlib.training import Hook, Run, every
 
 LOG, SUMMARY, WEIGHTS, BEST, SAMPLES = "log.csv", "run.json", "weights.safetensors", "best.safetensors", "samples"
@@ -93,8 +94,6 @@ def _train(
     device: torch.device,
     here: World,
 ) -> Run:
-    if recipe.batch % here.size:
-        raise ValueError(f"a batch of {recipe.batch} cannot be shared by {here.size} processes: take a multiple")
     saved = checkpoints.newest(folder) if resume else None
     earlier = saved[1]["notes"].get("validation") if saved else None
     watched = options.validation or earlier or _watched()
@@ -111,8 +110,12 @@ def _train(
     if watched != earlier:
         run.best = float("-inf")  # on another set it is another figure
         run.terms.pop("psnr", None)
+        run.notes.pop("last_psnr", None)
     run.notes |= {"weights": options.weights, "validation": watched, **notes}
-    pictures = datasets.load(recipe.data, quiet=quiet)
+    try:
+        pictures = datasets.load(recipe.data, quiet=quiet)
+    except datasets.DatasetError as error:
+        raise datasets.DatasetError(f"{error}; --data pictures/train needs no download") from error
     patches = Patches(pictures, scale=recipe.scale, hr_crop=recipe.hr_crop, seed=recipe.seed)
     if not options.workers and tiers.fits_on(device, patches.bytes):  # other processes cannot reach the GPU's memory
         patches.to(device)
@@ -247,6 +250,8 @@ def publish(folder: Path, name: str, *, sets: Sequence[str] = ("Set5", "Set14"),
     The card holds the run's summary and what the shipped file measures on the sets, by every convention that its
     network can take. Returns its path. Raises ValueError if the run is not finished or a set is not here.
     """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) or name in get_args(KernelName):
+        raise ValueError(f"{name!r} cannot name a model: take lower-case letters, digits, _ and -, no kernel's name")
     if not (folder / SUMMARY).is_file():
         raise ValueError(f"{folder} holds no finished run: {SUMMARY} is missing")
     network = zoo.load(folder / WEIGHTS)

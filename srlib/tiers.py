@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from srlib import distributed, training
+from srlib.inference import out_of_memory
 from srlib.precision import Precision
 from srlib.recipes import Recipe
 from srlib.training import Run
@@ -95,7 +96,7 @@ def ladder(run: Run) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, RuntimeError) as error:
-        if not (isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
+        if not out_of_memory(error):
             raise
         raise MemoryError(_steps_down(run)) from error
 
@@ -113,7 +114,8 @@ def _steps_down(run: Run) -> str:
         lower.append(f"--batch {recipe.batch // 2}")
     if recipe.hr_crop > 2 * recipe.scale:
         lower.append(f"--hr-crop {recipe.hr_crop // 2 // recipe.scale * recipe.scale}")
+    steps = "; ".join(lower) or "a smaller network is what is left"
     return (
         f"{where} has no room for a step of {recipe.batch} patches of {recipe.hr_crop} HR pixels in {run.precision}, "
-        f"in {run.accumulate} part(s); what is saved is intact. Lower, in this order: {'; '.join(lower)}"
+        f"in {run.accumulate} part(s); what is saved is intact. Lower, in this order: {steps}"
     )

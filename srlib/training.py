@@ -187,7 +187,8 @@ def fit(
         if followed or run.skipped_in_a_row >= PATIENCE:
             raise FloatingPointError(
                 f"step {run.step}: {run.terms} or its gradient is not finite{'' if followed else _AGAIN}; the last "
-                "checkpoint is intact: go on from it with a lower learning rate, with a clip, or in fp32"
+                "checkpoint is intact: --resume it in fp32, or --start from it in another --out with a lower "
+                "--learning-rate or with --clip"
             )
         for hook in hooks:
             hook(run)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from srlib import checkpoints, cli, datasets, evaluation, image, logs, runs, zoo
-from srlib.inference import open_model
+from srlib.inference import network_model, open_model
+from srlib.models.a2n import A2N
 from srlib.patches import Patches, batches
 from srlib.recipes import SRCNN_FAST, SRCNN_PAPER
 
@@ -86,7 +87,7 @@ def test_what_a_run_leaves(pictures: Path, tmp_path: Path, capsys: pytest.Captur
     assert told["pictures"] == 3
     assert told["recipe"]["seed"] == "3"
     assert told["recipe"]["hr_crop"] == "24"
-    [row] = logs.read_log(tmp_path / "run" / runs.LOG)
+    _, row = logs.read_log(tmp_path / "run" / runs.LOG)
     assert row["psnr"] == pytest.approx(told["validation"]["psnr"], abs=1e-3)
     assert f"{row['psnr']:.3f} dB" in capsys.readouterr().out
     # The weights are the network that the validation saw.
@@ -208,3 +209,94 @@ def test_start_from_another_network_is_refused(
     command = _command(pictures, tmp_path / "run", "--steps", "2", "--start", str(tmp_path / "small.safetensors"))
     assert cli.main(command) == 2
     assert "another network than srcnn's" in capsys.readouterr().err
+
+
+def test_every_validation_has_its_line_in_the_log(pictures: Path, tmp_path: Path) -> None:
+    more = ("--steps", "10", "--log-every", "4", "--validate-every", "3")
+    assert cli.main(_command(pictures, tmp_path / "run", *more)) == 0
+    lines = logs.read_log(tmp_path / "run" / runs.LOG)
+    assert [line["step"] for line in lines] == [3, 4, 6, 8, 9, 10]
+    assert [line["step"] for line in lines if "psnr" in line] == [3, 6, 9, 10]
+
+
+def test_a_resumed_run_keeps_its_options_and_says_when_nothing_is_left(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    first = ("--steps", "4", "--batch", "2", "--accumulate", "2", "--log-every", "2", "--precision", "fp32")
+    assert cli.main(_command(pictures, run, *first)) == 0
+    again = ["train", "srcnn", "--resume", "--out", str(run)]
+    assert cli.main([*again, "--steps", "8"]) == 0
+    assert [line["step"] for line in logs.read_log(run / runs.LOG)] == [2, 4, 6, 8]
+    kept = checkpoints.newest(run)[1]["notes"]
+    assert kept["validation"] == str(pictures) and kept["kept"]["accumulate"] == 2
+    assert "in fp32" in capsys.readouterr().out
+    assert cli.main(again) == 0
+    assert "its budget of 8 steps is used; more --steps goes on" in capsys.readouterr().err
+    assert cli.main([*again, "--validation", str(_brighter(pictures, tmp_path))]) == 0  # another set: another best
+    told = json.loads((run / runs.SUMMARY).read_text(encoding="utf-8"))["validation"]
+    assert told["set"] == str(tmp_path / "brighter") and told["best"] == told["psnr"]
+    assert cli.main([*again, "--steps", "9", "--precision", "fp16"]) == 0
+    checkpoints.path_of(run, 9).write_text("damaged")
+    capsys.readouterr()
+    assert cli.main(again) == 0
+    assert f"{checkpoints.path_of(run, 9)} cannot be read: going on from" in capsys.readouterr().err
+
+
+def _brighter(pictures: Path, tmp_path: Path) -> Path:
+    for path in datasets.files(pictures):
+        image.write(tmp_path / "brighter" / path.name, (image.read(path).rgb * 1.2).clamp(0, 1))
+    return tmp_path / "brighter"
+
+
+@pytest.mark.parametrize(("old", "new"), [(2, 4), (4, 2), (3, 4)])
+def test_start_takes_a_file_that_tells_no_scale(old: int, new: int, tmp_path: Path) -> None:
+    network = A2N(scale=old)
+    torch.save(network.state_dict(), tmp_path / "a2n.pth")
+    found = runs._earlier(str(tmp_path / "a2n.pth"), new)
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in found.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "nosuch", "--resume"], "recipe 'nosuch' is not known"),
+        (["train", "srcnn", "--data", "pictures/train", "--batch", "2", "--accumulate", "3"], "take a smaller --accum"),
+        (["evaluate", "--all", "--ensemble", "--json", "f"], "leave --json, --ensemble out"),
+        (["evaluate", "--all", "--scale", "9"], "no model is shipped for scale 9"),
+        (["publish", ".", "--name", "bicubic"], "cannot name a model"),
+        (["publish", ".", "--name", "a/b"], "cannot name a model"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    told = capsys.readouterr().err
+    assert sentence in told and told.count("\n") == 1
+
+
+def test_curves_of_a_run_without_validation_and_of_two_folders_of_one_name(tmp_path: Path) -> None:
+    for parent in "ab":
+        folder = tmp_path / parent / "run"
+        folder.mkdir(parents=True)
+        (folder / runs.LOG).write_text("step,loss,psnr\n1,0.5,\n2,0.4,\n", encoding="utf-8")
+    folders = [str(tmp_path / parent / "run") for parent in "ab"]
+    assert cli.main(["curves", *folders, "--out", str(tmp_path / "c.png")]) == 0
+    assert (tmp_path / "c.png").is_file()
+
+
+def test_a_picture_too_large_for_the_memory_is_told_so() -> None:
+    class Greedy(torch.nn.Module):
+        scale, halo, in_channels = 2, None, 3
+
+        def forward(self, lr: Tensor) -> Tensor:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    with pytest.raises(MemoryError, match=r"cpu has no room to enlarge 4 x 5 pixels by greedy: cut it"):
+        network_model(Greedy(), name="greedy")(torch.rand(1, 3, 4, 5))
