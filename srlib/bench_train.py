@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ def report(*, device: torch.device, threads: int = 1, effort: Effort | None = No
         f"training on {device}, {threads} thread(s), torch {torch.__version__}; each way takes its steps in turn",
         f"faster   than the {PLAIN}: a DataLoader that decodes a picture by PIL for each patch, fp32, no channels_last",
         "waiting  share of a step in which the loop waited for data",
-        "memory   its peak while these steps ran, the whole process's on a CPU",
+        "memory   that its first steps took at most, beyond what was taken before (on a CPU: Linux only)",
         "",
         _line("network", "way", "steps/s", "faster", "waiting", "memory"),
     ]
@@ -91,13 +91,17 @@ def measure(recipe: Recipe, device: torch.device, effort: Effort) -> Iterator[Ro
     title = f"{recipe.name} x{recipe.scale}, {recipe.batch} x {recipe.hr_crop}²"
     trainers: dict[str, Trainer] = {}
     memory: dict[str, int | None] = {}
-    for way, make in ways(recipe, device).items():
+    patches = Patches(datasets.load(recipe.data), scale=recipe.scale, hr_crop=recipe.hr_crop, seed=0)
+    if tiers.fits_on(device, patches.bytes):
+        patches.to(device)
+    for way, make in ways(recipe, device, patches).items():
         try:
-            _forget_peak(device)
+            before = _forget_peak(device)
             trainers[way] = make()
             trainers[way](effort.steps)
-            memory[way] = _peak(device)
-        except (RuntimeError, ImportError) as error:  # a compiler that is not there, a format the device lacks
+            memory[way] = None if before is None else _peak(device) - before
+        # A compiler that is not there or gives up, a format the device lacks.
+        except (RuntimeError, AssertionError, ImportError) as error:
             trainers.pop(way, None)
             yield Row(title, way, reason=" ".join(str(error).split())[:90] or type(error).__name__)
     spent: dict[str, list[Spent]] = {way: [] for way in trainers}
@@ -110,30 +114,33 @@ def measure(recipe: Recipe, device: torch.device, effort: Effort) -> Iterator[Ro
         yield Row(title, way, effort.steps / seconds, waiting, memory[way])
 
 
-def ways(recipe: Recipe, device: torch.device) -> dict[str, Callable[[], Trainer]]:
+def ways(recipe: Recipe, device: torch.device, patches: Patches) -> dict[str, Callable[[], Trainer]]:
     """The plain loop, and srlib's with one thing more at a time."""
     best = best_precision(device)
     found: dict[str, Callable[[], Trainer]] = {
         PLAIN: lambda: plain(recipe, device),
-        "srlib fp32, no channels_last": lambda: ours(recipe, device, "fp32", channels_last=False),
-        "srlib fp32": lambda: ours(recipe, device, "fp32"),
+        "srlib fp32, no channels_last": lambda: ours(recipe, patches, device, "fp32", channels_last=False),
+        "srlib fp32": lambda: ours(recipe, patches, device, "fp32"),
     }
     if best != "fp32":
-        found[f"srlib {best}"] = lambda: ours(recipe, device, best)
-    found[f"srlib {best}, compiled"] = lambda: ours(recipe, device, best, compiled=True)
+        found[f"srlib {best}"] = lambda: ours(recipe, patches, device, best)
+    found[f"srlib {best}, compiled"] = lambda: ours(recipe, patches, device, best, compiled=True)
     return found
 
 
 def ours(
-    recipe: Recipe, device: torch.device, precision: Precision, *, channels_last: bool = True, compiled: bool = False
+    recipe: Recipe,
+    patches: Patches,
+    device: torch.device,
+    precision: Precision,
+    *,
+    channels_last: bool = True,
+    compiled: bool = False,
 ) -> Trainer:
     """The library's own loop."""
     run = training.start(recipe, device=device, precision=precision, compiled=compiled)
     if not channels_last:
         run.generator.to(memory_format=torch.contiguous_format)
-    patches = Patches(datasets.load(recipe.data), scale=recipe.scale, hr_crop=recipe.hr_crop, seed=0)
-    if tiers.fits_on(device, patches.bytes):
-        patches.to(device)
     source = batches(patches, batch=recipe.batch, first=0)
 
     def train(steps: int) -> Spent:
@@ -200,22 +207,26 @@ def _finish(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _forget_peak(device: torch.device) -> None:
-    """Begins a new peak of memory where the system can."""
+def _forget_peak(device: torch.device) -> int | None:
+    """Begins a new peak of memory, and tells the bytes that are taken now; None where the system cannot."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    elif _RESET.exists():
+        return torch.cuda.memory_allocated(device)
+    try:
         _RESET.write_text("5")
-
-
-def _peak(device: torch.device) -> int | None:
-    """Bytes: what the GPU's tensors took at most, or the whole process on Linux; None where it cannot be known."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    if not _STATUS.exists():
+        return _told("VmRSS")
+    except OSError:
         return None
-    told: dict[str, Any] = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
-    return int(told["VmHWM"].split()[0]) * 1024
+
+
+def _peak(device: torch.device) -> int:
+    """Bytes: what the GPU's tensors took at most, or the whole process on Linux."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _told("VmHWM")
+
+
+def _told(name: str) -> int:
+    lines = dict(line.split(":", 1) for line in _STATUS.read_text(encoding="utf-8").splitlines())
+    return int(lines[name].split()[0]) * 1024
 
 
 _RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")

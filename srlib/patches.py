@@ -75,6 +75,13 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
         return lr.shape[-1] - self.lr_crop + 1
 
 
+def share_of(batch: int, ranks: int) -> int:
+    """The patches of a batch that each of several processes takes. Raises ValueError if they do not come out even."""
+    if batch % ranks:
+        raise ValueError(f"a batch of {batch} cannot be shared by {ranks} processes: take a multiple of {ranks}")
+    return batch // ranks
+
+
 def batches(
     patches: Patches, *, batch: int, first: int, workers: int = 0, rank: int = 0, ranks: int = 1
 ) -> Iterator[Sequence[Tensor]]:
@@ -84,9 +91,7 @@ def batches(
     the part of every batch that one of several processes takes. workers: processes that cut patches ahead, for a CPU
     with cores to spare. Raises ValueError if the batch cannot be shared evenly.
     """
-    if batch % ranks:
-        raise ValueError(f"a batch of {batch} cannot be shared by {ranks} processes: take a multiple of {ranks}")
-    share = batch // ranks
+    share = share_of(batch, ranks)
     numbers = (range(k * batch + rank * share, k * batch + (rank + 1) * share) for k in range(first, 1 << 32))
     if not workers:
         return map(patches.cut, numbers)

@@ -21,13 +21,14 @@ from srlib.distributed import World
 from srlib.files import write_text
 from srlib.inference import checked, network_model
 from srlib.logs import Log, progress
-from srlib.patches import Patches, batches, crop_to_multiple
+from srlib.patches import Patches, batches, crop_to_multiple, share_of
 from srlib.precision import Precision, best_precision
 from srlib.recipes import RECIPES, Recipe, budgeted, describe, rescaled
 from srlib.resize import KernelName, imresize
 from srlib.training import Hook, Run, every
 
 LOG, SUMMARY, WEIGHTS, BEST, SAMPLES = "log.csv", "run.json", "weights.safetensors", "best.safetensors", "samples"
+SAVE_SECONDS = 300.0  # what a killed run loses at most, whatever --save-every says
 SAMPLE_SIDE = 96  # LR pixels of a sample picture
 SAMPLES_KEPT = 3  # pictures of the validation set
 
@@ -130,11 +131,19 @@ def _train(
             hooks = [
                 every(options.validate_every, partial(validate, name=watched, folder=folder)),
                 log,
-                every(options.save_every, partial(checkpoints.keep, folder=folder)),
+                saving(folder, steps=options.save_every, seconds=SAVE_SECONDS),
                 *hooks,
             ]
-        with tiers.ladder(run):
-            training.fit(run, source, hooks=hooks)
+        try:
+            with tiers.ladder(run):
+                training.fit(run, source, hooks=hooks)
+        except (AssertionError, RuntimeError) as error:
+            if not options.compiled:
+                raise
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise ValueError(
+                f"torch.compile cannot train {recipe.name} here ({reason}): leave --compile out"
+            ) from error
     if here.leads:
         if "psnr" not in run.terms:  # a run that was killed after its last step and before its weights
             validate(run, watched, folder)
@@ -164,6 +173,7 @@ def _check(recipe: Recipe, folder: Path, options: Options, resume: bool) -> None
         raise ValueError(f"{folder} already holds a run: --resume goes on with it, or choose another --out")
     if resume and options.weights:
         raise ValueError(f"a resumed run goes on from its own weights, not from {options.weights}: leave --start out")
+    share_of(recipe.batch, distributed.world().size)
     if recipe.hr_crop <= 2 * recipe.label_margin:
         raise ValueError(
             f"hr_crop {recipe.hr_crop} leaves nothing between label margins of {recipe.label_margin}: take a larger one"
@@ -202,6 +212,19 @@ def validate(run: Run, name: str, folder: Path) -> None:
     if run.terms["psnr"] > run.best:
         run.best = run.terms["psnr"]
         zoo.save(run.result, folder / BEST, scale=run.recipe.scale)
+
+
+def saving(folder: Path, *, steps: int, seconds: float) -> Hook:
+    """A hook: keeps the run after so many steps, or seconds of training where steps are slow, and at its end."""
+    last = 0.0
+
+    def save(run: Run) -> None:
+        nonlocal last
+        if run.step % steps == 0 or run.fraction >= 1 or run.seconds - last >= seconds > 0:
+            checkpoints.keep(run, folder)
+            last = run.seconds
+
+    return save
 
 
 def convention_of(recipe: Recipe) -> str:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from srlib import checkpoints, cli, datasets, evaluation, image, logs, runs, zoo
+from srlib import checkpoints, cli, datasets, evaluation, image, logs, runs, training, zoo
 from srlib.inference import network_model, open_model
 from srlib.models.a2n import A2N
 from srlib.patches import Patches, batches
@@ -71,7 +71,7 @@ def test_killed_or_stopped_and_resumed_ends_with_the_same_weights(pictures: Path
         assert process.returncode == 0
     whole = _weights(tmp_path / "whole")
     log = logs.read_log(tmp_path / "whole" / runs.LOG)
-    assert [row["step"] for row in log] == list(range(20, 301, 20))
+    assert [row["step"] for row in log] == [*range(20, 301, 20)]
     for folder in signals:
         resumed = _weights(tmp_path / folder)
         assert resumed.keys() == whole.keys()
@@ -300,3 +300,24 @@ def test_a_picture_too_large_for_the_memory_is_told_so() -> None:
 
     with pytest.raises(MemoryError, match=r"cpu has no room to enlarge 4 x 5 pixels by greedy: cut it"):
         network_model(Greedy(), name="greedy")(torch.rand(1, 3, 4, 5))
+
+
+def test_a_compiler_that_fails_is_told_in_a_sentence(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(lr: Tensor) -> Tensor:
+        raise AssertionError("expected size 32==32, stride 1==2304\nError in op")
+
+    monkeypatch.setattr(torch, "compile", lambda network: failing)
+    assert cli.main(_command(pictures, tmp_path / "run", "--steps", "1", "--compile")) == 2
+    assert "torch.compile cannot train srcnn here (expected size 32==32, stride 1==2304)" in capsys.readouterr().err
+
+
+def test_slow_steps_are_saved_by_the_clock(tmp_path: Path) -> None:
+    run = training.start(SRCNN_FAST)
+    save = runs.saving(tmp_path, steps=500, seconds=300)
+    for step, seconds in ((1, 299.0), (2, 301.0), (3, 600.0), (4, 602.0), (500, 603.0)):
+        run.step, run.seconds, run.fraction = step, seconds, 0.5
+        save(run)
+    assert [path.name[-7:] for path in checkpoints.all_in(tmp_path)] == ["0004.pt", "0500.pt"]
+    assert not checkpoints.path_of(tmp_path, 3).exists()
