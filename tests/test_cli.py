@@ -152,7 +152,7 @@ def test_evaluate_all_is_a_table_of_every_shipped_model(
     assert cells[2][3] == f"{result.mean().psnr:.2f} / {result.mean().ssim:.4f}"
     for more in (["--json", str(tmp_path / "all.json")], ["--convention", "y-only"], ["--ensemble"]):
         assert cli.main(["evaluate", "--all", *more]) == 2
-        assert "go with one MODEL" in capsys.readouterr().err
+        assert "measures by every convention" in capsys.readouterr().err
     tiny = str(tmp_path / "weights" / "tiny_x2.safetensors")
     assert cli.main(["evaluate", tiny, "--set", str(photo.parent), "--convention", "y-only"]) == 2
     assert "takes RGB: use y-of-rgb" in capsys.readouterr().err

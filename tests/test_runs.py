@@ -261,7 +261,7 @@ def test_start_takes_a_file_that_tells_no_scale(old: int, new: int, tmp_path: Pa
     ("arguments", "sentence"),
     [
         (["train", "nosuch", "--resume"], "recipe 'nosuch' is not known"),
-        (["train", "srcnn", "--data", "pictures/train", "--batch", "2", "--accumulate", "3"], "take a smaller --accum"),
+        (["train", "srcnn", "--data", "pictures/train", "--batch", "2", "--accumulate", "3"], "parts; take fewer"),
         (["evaluate", "--all", "--ensemble", "--json", "f"], "leave --json, --ensemble out"),
         (["evaluate", "--all", "--scale", "9"], "no model is shipped for scale 9"),
         (["publish", ".", "--name", "bicubic"], "cannot name a model"),
