@@ -1,5 +1,7 @@
 """`srlib bench train`: how fast each network trains, on what the time goes, beside the loop that a tutorial writes."""
 
+import ctypes
+import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -213,6 +215,8 @@ def _forget_peak(device: torch.device) -> int | None:
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
     try:
+        gc.collect()
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what earlier ways have freed goes back to the system
         _RESET.write_text("5")
         return _told("VmRSS")
     except OSError:
