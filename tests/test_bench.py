@@ -94,7 +94,7 @@ def test_a_broken_library_is_named_with_its_reason(monkeypatch: pytest.MonkeyPat
 
 def test_threads_come_back() -> None:
     before = torch.get_num_threads()
-    with pytest.raises(KeyError), bench._threads(before + 1):
+    with pytest.raises(KeyError), bench.on_threads(before + 1):
         assert torch.get_num_threads() == before + 1
         raise KeyError
     assert torch.get_num_threads() == before
