@@ -20,11 +20,17 @@ STRIP_PIXELS = 1 << 20  # HR pixels in flight at once: SRCNN's 64 channels then 
 
 
 class _Local(Protocol):
-    """A network whose output pixel depends on LR pixels at most `halo` away; None: on all of them."""
+    """A network whose output pixel depends on LR pixels at most `halo` away.
+
+    None: on all of them; then its `body` takes the whole picture, and its `tail` strips of it and of what body gave.
+    """
 
     scale: int
     halo: int | None
     in_channels: int
+    tail_halo: int
+    body: Upscaler
+    tail: Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,8 @@ def network_model(
     """A network as a model: in strips, without gradients, clipped to [0, 1].
 
     The network has `scale` and `halo` (LR pixels that an output pixel depends on), so the strips give the whole
-    picture's result up to rounding, whatever the picture's size; one whose halo is None takes the picture whole.
-    It is put on the device, in evaluation mode. precision: bf16 or fp16 are several times faster where the device
+    picture's result up to rounding, whatever the picture's size; of one whose halo is None the `body` takes
+    the picture whole and the `tail` makes strips. It is put on the device, in evaluation mode. precision: bf16 or fp16 are several times faster where the device
     computes in them, at a cost of thousandths of a dB.
     """
     network = network.to(device).to(memory_format=torch.channels_last).eval()
@@ -108,10 +114,12 @@ def network_model(
         lr = to_float(lr) if lr.dtype == torch.uint8 else lr
         try:
             with autocast(torch.device(device), precision):
-                parts = [
-                    network(lr[:, :, top:bottom].to(device))[:, :, cut].float().clamp(0, 1).to(lr.device)
-                    for top, bottom, cut in _strips(lr.shape[2], lr.shape[3], local)
-                ]
+                features = local.body(lr.to(device)) if local.halo is None else None
+                parts = []
+                for top, bottom, cut in _strips(lr.shape[2], lr.shape[3], local):
+                    rows = lr[:, :, top:bottom].to(device)
+                    made = network(rows) if features is None else local.tail(rows, features[:, :, top:bottom])
+                    parts.append(made[:, :, cut].float().clamp(0, 1).to(lr.device))
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
@@ -156,11 +164,9 @@ def upscale(picture: Picture, model: Model) -> Picture:
 
 def _strips(height: int, width: int, model: _Local) -> Iterator[tuple[int, int, slice]]:
     """(first LR row, last LR row, HR rows to keep) of each strip; strips overlap by the halo."""
-    if model.halo is None:
-        yield 0, height, slice(None)
-        return
+    halo = model.tail_halo if model.halo is None else model.halo
     rows = max(1, STRIP_PIXELS // (width * model.scale**2))
     for begin in range(0, height, rows):
         end = min(begin + rows, height)
-        top, bottom = max(begin - model.halo, 0), min(end + model.halo, height)
+        top, bottom = max(begin - halo, 0), min(end + halo, height)
         yield top, bottom, slice((begin - top) * model.scale, (end - top) * model.scale)

@@ -125,13 +125,20 @@ def test_srresnets_halo_is_what_gradients_say(scale: int) -> None:
     assert (20 - int(seen.min()), int(seen.max()) - 20) == (model.halo, model.halo)
 
 
-def test_strips_equal_the_whole_and_a2n_takes_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = torch.rand(1, 3, 60, 20)
-    for model in (SRResNet(scale=2, channels=8, num_blocks=2), A2N(scale=2, num_blocks=1)):
-        whole = inference.network_model(model, name="test")(x)
-        with monkeypatch.context() as patched:
-            patched.setattr(inference, "STRIP_PIXELS", 900)
-            assert torch.allclose(inference.network_model(model, name="test")(x), whole, atol=1e-6)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SRResNet(scale=2, channels=8, num_blocks=2),
+        *(lambda scale=scale: A2N(scale=scale, num_blocks=1) for scale in (2, 3, 4)),
+    ],
+)
+def test_strips_equal_the_whole(make: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = _made(make), torch.rand(1, 3, 60, 20)
+    with torch.no_grad():
+        whole = model.eval()(x).clamp(0, 1)
+    monkeypatch.setattr(inference, "STRIP_PIXELS", 900 * int(model.scale) ** 2)  # 45 rows, then 15
+    assert len(list(inference._strips(60, 20, model))) == 2  # type: ignore[arg-type]
+    assert torch.allclose(inference.network_model(model, name="test")(x), whole, atol=1e-6)
 
 
 def test_shuffled_enlargement_is_a_transposed_convolution() -> None:

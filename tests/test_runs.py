@@ -295,7 +295,7 @@ def test_a_picture_too_large_for_the_memory_is_told_so() -> None:
     class Greedy(torch.nn.Module):
         scale, halo, in_channels = 2, None, 3
 
-        def forward(self, lr: Tensor) -> Tensor:
+        def body(self, lr: Tensor) -> Tensor:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     with pytest.raises(MemoryError, match=r"cpu has no room to enlarge 4 x 5 pixels by greedy: cut it"):

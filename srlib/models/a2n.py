@@ -74,7 +74,8 @@ class A2N(nn.Module):
     """
 
     in_channels = 3
-    halo = None  # the means over the whole picture reach everywhere: no strip of it gives the same
+    halo = None  # the means over the whole picture reach everywhere: no strip of it gives the same,
+    tail_halo = 3  # but from a strip of its features, with so many rows more at each side, its pixels can be made
 
     def __init__(
         self, *, scale: int, channels: int = 40, up_channels: int = 24, num_blocks: int = 16, plain_kernel: int = 3
@@ -96,15 +97,22 @@ class A2N(nn.Module):
         self.conv_last = nn.Conv2d(up_channels, 3, 3, padding=1)
 
     def forward(self, lr: Tensor) -> Tensor:
-        lr = lr * 255
-        shallow = self.conv_first(lr)
-        x = shallow + self.trunk_conv(self.AAB_trunk(shallow))
+        return self.tail(lr, self.body(lr))
+
+    def body(self, lr: Tensor) -> Tensor:
+        """All that happens at LR size, of the whole picture: (B, 3, h, w) -> features (B, channels, h, w)."""
+        shallow = self.conv_first(lr * 255)
+        return shallow + self.trunk_conv(self.AAB_trunk(shallow))
+
+    def tail(self, lr: Tensor, features: Tensor) -> Tensor:
+        """The enlargement, in which a pixel depends on LR rows at most `tail_halo` away: -> (B, 3, H, W) in [0, 1]."""
+        x = features
         if self.scale == 4:
             x = _enlarged(x, 2, self.upconv1, self.att1, self.HRconv1)
             x = _enlarged(x, 2, self.upconv2, self.att2, self.HRconv2)
         else:
             x = _enlarged(x, self.scale, self.upconv1, self.att1, self.HRconv1)
-        large = F.interpolate(lr, scale_factor=self.scale, mode="bilinear", align_corners=False)
+        large = F.interpolate(lr * 255, scale_factor=self.scale, mode="bilinear", align_corners=False)
         return (self.conv_last(x) + large) / 255
 
 
