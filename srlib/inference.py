@@ -102,9 +102,9 @@ def network_model(
     """A network as a model: in strips, without gradients, clipped to [0, 1].
 
     The network has `scale` and `halo` (LR pixels that an output pixel depends on), so the strips give the whole
-    picture's result up to rounding, whatever the picture's size; of one whose halo is None the `body` takes
-    the picture whole and the `tail` makes strips. It is put on the device, in evaluation mode. precision: bf16 or fp16 are several times faster where the device
-    computes in them, at a cost of thousandths of a dB.
+    picture's result up to rounding, whatever the picture's size; of one whose halo is None the `body` takes the
+    picture whole and the `tail` makes strips. It is put on the device, in evaluation mode. precision: bf16 or fp16 are
+    several times faster where the device computes in them, at a cost of thousandths of a dB.
     """
     network = network.to(device).to(memory_format=torch.channels_last).eval()
     local = cast(_Local, network)
