@@ -399,6 +399,8 @@ def _bench(args: argparse.Namespace) -> None:
     from srlib import bench, bench_train
     from srlib.inference import checked
 
+    if args.what == "metrics" and args.device != "cpu":
+        raise ValueError(f"metrics are measured on the CPU: leave --device {args.device} out, or name `train`")
     if args.what == "train":
         print(bench_train.report(device=checked(args.device), threads=args.threads))
     else:

@@ -125,9 +125,9 @@ def descend(run: Run, loss: Callable[[Tensor, Tensor], Tensor], lr: Tensor, hr: 
     run.optimizer.zero_grad(set_to_none=True)
     total = torch.zeros((), device=run.device)
     parts = list(zip(lr.tensor_split(run.accumulate), hr.tensor_split(run.accumulate), strict=True))
-    for number, (small, large) in enumerate(parts):
+    for number, (some_lr, some_hr) in enumerate(parts):
         with _together(run.forward, last=number == len(parts) - 1):
-            part = loss(small, large) * (len(small) / len(lr))
+            part = loss(some_lr, some_hr) * (len(some_lr) / len(lr))
             run.scaler.scale(part).backward()
         total += part.detach()
     run.scaler.unscale_(run.optimizer)

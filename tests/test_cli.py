@@ -94,6 +94,7 @@ def test_evaluate_prints_and_writes_the_same_figures(
         (["data", "check", "nowhere"], "nowhere"),
         (["paint"], "invalid choice: 'paint'"),
         (["evaluate"], "MODEL"),
+        (["bench", "--device", "cuda"], "metrics are measured on the CPU"),
     ],
 )
 def test_every_error_is_one_sentence(

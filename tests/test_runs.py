@@ -194,7 +194,7 @@ def test_a_resumed_run_keeps_its_budget_precision_and_start(
     assert json.loads((out / runs.SUMMARY).read_text())["steps"] == 6
 
 
-def test_a_run_does_not_touch_the_global_random_numbers(pictures: Path) -> None:
+def test_drawing_patches_does_not_touch_the_global_random_numbers(pictures: Path) -> None:
     patches = Patches(datasets.load(pictures), scale=3, hr_crop=24, seed=0)
     torch.manual_seed(5)
     before = torch.get_rng_state()

@@ -48,7 +48,7 @@ def place_attention(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def mixed(inner: Tensor, attended: Tensor, plain: Tensor, down: nn.Linear, up: nn.Linear, temperature: float) -> Tensor:
-    """05.3: A2N's attention dropout: each picture decides how much of two branches it gets (2104.09497, section 3.3).
+    """05.3: A2N's attention dropout: each picture decides how much of two branches it gets (2104.09497).
 
     inner (B, C, H, W): what went into the branches. attended, plain (B, C, H, W): what came out of the branch with
     and of the one without attention. down: C numbers -> a few, up: a few -> 2. temperature: above 0, A2N takes 30.

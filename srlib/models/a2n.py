@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SCALES = (2, 3, 4)
-TEMPERATURE = 30  # of the softmax between the branches; section 3.3
+TEMPERATURE = 30  # of the softmax between the branches
 
 
 class PixelAttention(nn.Module):
