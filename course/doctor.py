@@ -115,9 +115,10 @@ def _kernel() -> Finding:
 
 def _pictures() -> Finding:
     from srlib import datasets, image
+    from srlib.formats.headers import read_size
 
     files = datasets.files("pictures/held-out")
-    sides = [image.read_size(path) for path in files]
+    sides = [read_size(path) for path in files]
     image.read(files[0])
     more = [name for name in ("Set5", "Set14") if _is_here(name)]
     return Finding(f"{len(sides)} held-out photographs load; benchmark sets: {', '.join(more) or 'none (not needed)'}")

@@ -117,13 +117,20 @@ def clean_all(chosen: Iterable[Lesson]) -> list[Path]:
 
 
 def draw(chosen: Iterable[Lesson]) -> list[Path]:
-    """Runs the notebooks with the solutions and saves the figure of every cell tagged `picture`. Raises ValueError."""
+    """Runs the notebooks with the solutions and saves the figure of every cell tagged `picture`.
+
+    Raises ValueError if a notebook does not run, or would draw untrained features because VGG19's weights are not here.
+    """
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
     from course.kit import CREDIT
+    from srlib import features
 
+    for lesson in chosen:
+        if lesson.notebook and features.file() is None and _looks_through_vgg19(read(FOLDER / lesson.notebook)):
+            raise ValueError(f"{lesson.notebook} would draw untrained features: name VGG19's weights by SRLIB_VGG19")
     made = []
     with tempfile.TemporaryDirectory() as folder:
         for file in stubs.SOLUTIONS.glob("*.py"):
@@ -140,6 +147,10 @@ def draw(chosen: Iterable[Lesson]) -> list[Path]:
             kept = read(FOLDER / lesson.notebook)
             made += [_save(c, picture_of(lesson, c), source_of(kept, c["id"])) for c in _tagged(notebook)]
     return made
+
+
+def _looks_through_vgg19(notebook: Notebook) -> bool:
+    return any("features.file()" in _source(cell) for cell in notebook["cells"])
 
 
 def picture_of(lesson: Lesson, cell: Any) -> Path:

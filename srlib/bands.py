@@ -5,6 +5,7 @@ weights around one input pixel. A block of neighbouring rows reads one short run
 handful of small dense matrix products.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -43,6 +44,17 @@ def cut(rows: Tensor, first: Tensor, inputs: int) -> Bands:
         starts.append(low)
         blocks.append(block)
     return Bands(tuple(starts), tuple(blocks))
+
+
+@lru_cache(maxsize=128)
+def gaussian(inputs: int, taps: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Bands:
+    """A Gaussian window of odd length along one side, only where it lies wholly inside: (inputs - taps + 1, inputs)."""
+    with torch.inference_mode(False):  # what is kept must serve training too
+        offset = torch.arange(taps, dtype=torch.float64) - taps // 2
+        row = torch.exp(-(offset**2) / (2 * sigma**2))
+        first = torch.arange(inputs - taps + 1)
+        matrix = cut((row / row.sum()).repeat(len(first), 1), first, inputs)
+        return matrix.to(torch.empty(0, dtype=dtype, device=device))
 
 
 def apply(bands: Bands, x: Tensor, dim: int) -> Tensor:

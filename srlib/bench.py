@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +48,8 @@ START = "torch"
 ROOMS = "srlib, srlib.resize, srlib.metrics, srlib.image, srlib.models, srlib.training"
 START_BUDGET = 300.0  # ms that these rooms may add to the start of torch
 
+_RENAMED = "torchvision.transforms."
+
 Calls = dict[str, Callable[[], Any]]
 Metric = Callable[[Any, Any], Any]
 Modules = dict[str, tuple[ModuleType, ...]]
@@ -87,14 +89,16 @@ def report(*, threads: int = 1, effort: Effort | None = None) -> str:
     with on_threads(threads):
         rows = [*resizing(peers, effort), *measuring(peers, effort), *starting(effort)]
     footer = ["", f"not installed, so not run: {', '.join(missing)}"] if missing else []
-    return "\n".join([*_header(threads), "", *table(rows), *footer])
+    return "\n".join([*header(threads), "", *table(rows), *footer])
 
 
-def find_peers() -> tuple[Modules, list[str]]:
+def find_peers(wanted: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Modules, list[str]]:
     """The optional libraries that can be imported, and the names of the others."""
     here, missing = {}, []
-    for name, modules in OPTIONAL.items():
+    for name, modules in (OPTIONAL if wanted is None else wanted).items():
         try:
+            if name == "basicsr":  # which asks for a module that torchvision has renamed
+                sys.modules.setdefault(f"{_RENAMED}functional_tensor", import_module(f"{_RENAMED}_functional_tensor"))
             import_module(name)
             here[name] = tuple(import_module(module) for module in modules)
         except ImportError as error:
@@ -296,7 +300,8 @@ def _line(operation: str, library: str, *numbers: str) -> str:
     return f"{operation:32}{library:22}" + "".join(f"{number:>11}" for number in numbers)
 
 
-def _header(threads: int) -> list[str]:
+def header(threads: int) -> list[str]:
+    """What was measured, and what the columns mean."""
     cpu, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
     if info.is_file():
         names = [line for line in info.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]

@@ -13,12 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from srlib import bench, datasets, tiers, training
+from srlib.features import VGG19
+from srlib.models import RRDBNet
 from srlib.patches import Patches, batches
 from srlib.precision import Precision, best_precision
-from srlib.recipes import RECIPES, Recipe
+from srlib.recipes import RECIPES, Recipe, with_blocks
 
 PLAIN = "plain loop"  # what one finds in tutorials
-NETWORKS = ("srcnn", "srresnet", "a2n")
+NETWORKS = ("srcnn", "srresnet", "a2n", "rrdb-psnr", "srgan", "esrgan")
+CPU_BLOCKS = 6  # of RRDBNet on a CPU; a GPU has the paper's 23
 
 
 class Spent(NamedTuple):
@@ -67,9 +70,16 @@ def report(*, device: torch.device, threads: int = 1, effort: Effort | None = No
     ]
     with bench.on_threads(threads):
         for name in effort.networks:
-            rows = list(measure(RECIPES[name], device, effort))
+            rows = list(measure(_measurable(RECIPES[name], device), device, effort))
             lines += [*table(rows), ""]
     return "\n".join(lines)
+
+
+def _measurable(recipe: Recipe, device: torch.device) -> Recipe:
+    """The recipe as it is measured: untrained features take as long as trained ones and need no file."""
+    if recipe.generator is RRDBNet and device.type == "cpu":
+        recipe = with_blocks(recipe, CPU_BLOCKS)
+    return replace(recipe, random_features=bool(recipe.features))
 
 
 def table(rows: list[Row]) -> list[str]:
@@ -157,9 +167,7 @@ def ours(
 
 def plain(recipe: Recipe, device: torch.device) -> Trainer:
     """The loop that one finds in tutorials: a file is decoded, cut and shrunk by PIL for each patch of a batch."""
-    network = recipe.generator(scale=recipe.scale).to(device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
-    criterion = nn.MSELoss()
+    step = _plain_game(recipe, device) if recipe.discriminator else _plain_step(recipe, device)
     paths = datasets.files("pictures/train")
     loader = torch.utils.data.DataLoader(
         _Decoded(paths, recipe.scale, recipe.hr_crop), recipe.batch, sampler=range(1 << 32)
@@ -174,15 +182,50 @@ def plain(recipe: Recipe, device: torch.device) -> Trainer:
             lr, hr = next(source)
             waited += time.perf_counter() - asked
             lr, hr = lr.to(device), hr.to(device)
-            optimizer.zero_grad()
-            loss = criterion(network(lr), hr)
-            loss.backward()
-            optimizer.step()
-            loss.item()
+            step(lr, hr).item()
         _finish(device)
         return Spent(time.perf_counter() - begin, waited)
 
     return train
+
+
+def _plain_step(recipe: Recipe, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
+    network = recipe.generator(scale=recipe.scale).to(device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+    criterion = nn.MSELoss()
+
+    def step(lr: Tensor, hr: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = criterion(network(lr), hr)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def _plain_game(recipe: Recipe, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
+    """Discriminator, then generator, each with a pass of its own; VGG19 sees both pictures with gradients."""
+    assert recipe.discriminator is not None
+    generator, judge = recipe.generator(scale=recipe.scale).to(device), recipe.discriminator().to(device)
+    vgg = VGG19([tap for tap, _ in recipe.features], random=True).to(device)
+    both = [torch.optim.Adam(network.parameters(), lr=1e-4) for network in (generator, judge)]
+    mse = nn.MSELoss()
+
+    def step(lr: Tensor, hr: Tensor) -> Tensor:
+        sr = generator(lr)
+        both[1].zero_grad()
+        recipe.game.discriminator(judge(hr), judge(sr.detach())).backward()
+        both[1].step()
+        both[0].zero_grad()
+        seen, wanted = vgg(sr), vgg(hr)
+        content = torch.stack([mse(seen[tap], wanted[tap]) for tap in vgg.taps]).sum()
+        loss = mse(sr, hr) + 0.006 * content + 1e-3 * recipe.game.generator(judge(hr), judge(sr))
+        loss.backward()
+        both[0].step()
+        return loss
+
+    return step
 
 
 class _Decoded(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):

@@ -6,13 +6,15 @@ from typing import Any
 
 import torch
 
+from srlib import distributed
 from srlib.files import atomically
-from srlib.recipes import describe
-from srlib.training import Run
+from srlib.recipes import describe, described_before
+from srlib.state import Player, Run
 
 KEPT = 2  # the last so many; the older one is for a newest one that cannot be read
-_PLAIN = ("step", "seconds", "waited", "skipped", "skipped_in_a_row", "best", "terms", "notes")
-_OTHERS = ("recipe", "generator", "average", "optimizer", "scaler", "rng", "precision")
+_COUNTS = ("step", "seconds", "waited", "skipped", "skipped_in_a_row", "alone_until", "setbacks")
+_PLAIN = (*_COUNTS, "best", "terms", "notes")
+_OTHERS = ("recipe", "generator", "average", "optimizer", "scaler", "opponent", "good", "pool", "rng", "precision")
 _BUDGET = ("steps", "minutes")  # which a run that goes on may change
 
 
@@ -24,6 +26,9 @@ def save_checkpoint(run: Run, path: Path) -> None:
         "average": None if run.average is None else run.average.state_dict(),
         "optimizer": run.optimizer.state_dict(),
         "scaler": run.scaler.state_dict(),
+        "opponent": None if run.opponent is None else _opponent(run.opponent),
+        "good": run.good,
+        "pool": None if run.pool is None else run.pool.state_dict(),
         "rng": torch.get_rng_state(),
         "precision": run.precision,
         **{name: getattr(run, name) for name in _PLAIN},
@@ -41,30 +46,48 @@ def load_checkpoint(run: Run, path: Path) -> Run:
     """
     state = read(path, run.device)
     mine = describe(run.recipe)
-    saved = state["recipe"]
+    saved = described_before(state["recipe"])
     changed = [
         f"{key} was {saved.get(key)}, is {mine[key]}"
         for key in mine
         if key not in _BUDGET and saved.get(key) != mine[key]
     ]
     if changed:
-        raise ValueError(f"{path} belongs to another recipe ({'; '.join(changed)}): use another --out folder")
+        way_out = "leave the option out, or use another --out folder"
+        raise ValueError(f"{path} belongs to another recipe ({'; '.join(changed)}): {way_out}")
     run.generator.load_state_dict(state["generator"])
     if run.average is not None:
         run.average.load_state_dict(state["average"])
     run.optimizer.load_state_dict(state["optimizer"])
     if state["scaler"]:  # that of another precision than fp16 has no state
         run.scaler.load_state_dict(state["scaler"])
+    if run.opponent is not None:
+        run.opponent.network.load_state_dict(state["opponent"]["network"])
+        run.opponent.optimizer.load_state_dict(state["opponent"]["optimizer"])
+        if state["opponent"]["scaler"]:
+            run.opponent.scaler.load_state_dict(state["opponent"]["scaler"])
+    run.good = state["good"]
+    if run.pool is not None and distributed.world().leads:  # the others' pools were not saved, and fill up anew
+        run.pool.load_state_dict(state["pool"])
     torch.set_rng_state(state["rng"].cpu())
     for name in _PLAIN:
         setattr(run, name, state[name])
     return run
 
 
+def _opponent(player: Player) -> dict[str, Any]:
+    return {
+        "network": player.network.state_dict(),
+        "optimizer": player.optimizer.state_dict(),
+        "scaler": player.scaler.state_dict(),
+    }
+
+
 def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """The contents of a checkpoint; nothing in the file is executed. Raises ValueError if it is none."""
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        state.setdefault("pool", None)  # there were runs before there was one
         if missing := {*_OTHERS, *_PLAIN} - state.keys():
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     except FileNotFoundError:
@@ -86,13 +109,18 @@ def all_in(folder: Path) -> list[Path]:
 
 
 def newest(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """The latest checkpoint that can be read, and what is in it. Raises ValueError if there is none."""
+    """The latest checkpoint that can be read, and its plain values; its tensors, of a game half a gigabyte, are let go.
+
+    Raises ValueError if there is none.
+    """
     reasons = []
     for path in reversed(all_in(folder)):
         try:
-            return path, read(path)
+            state = read(path)
         except ValueError as error:
             reasons.append(str(error))
+        else:
+            return path, {name: state[name] for name in ("recipe", "precision", *_PLAIN)}
     raise ValueError("; ".join(reasons) or f"{folder} holds no run to resume: leave --resume out to begin one")
 
 

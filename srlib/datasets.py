@@ -21,7 +21,8 @@ from urllib.parse import quote
 from torch import Tensor
 
 from srlib.download import Job, extract, fetch_all, is_whole
-from srlib.image import ImageError, read_uint8
+from srlib.image import read_uint8
+from srlib.pairing import pair
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 PARTS = {
@@ -34,7 +35,6 @@ PARTS = {
     "pictures": ("pictures/train", "pictures/held-out"),
 }
 NAMES = tuple(PARTS)
-SMALLEST = 48  # pixels of the shorter side below which `check` complains
 
 # Colour pictures inside the scikit-image wheel. The held-out ones are the faces and textures people look at.
 _PICTURES = {
@@ -85,7 +85,7 @@ def files(name_or_folder: str | Path, *, download: bool = False) -> list[Path]:
     """The picture files of a named set, of a part such as "BSDS500/train", or of a folder, sorted.
 
     A `str` that is a known name means the set; a `Path` always means a folder, of which only the top level
-    is read. With `download`, what a named set lacks is fetched first.
+    is read, and nothing hidden. With `download`, what a named set lacks is fetched first.
 
     Raises:
         DatasetError: unknown name, set not complete, or folder without pictures.
@@ -103,10 +103,42 @@ def files(name_or_folder: str | Path, *, download: bool = False) -> list[Path]:
 
 def load(names: str | Path | Sequence[str | Path], *, quiet: bool = True) -> list[Tensor]:
     """All pictures of one or several sets or folders, decoded once: uint8 (3, H, W) each, in [0, 255]."""
+    return _decoded(_all_files(names), quiet)
+
+
+def load_pairs(
+    names: str | Path | Sequence[str | Path], lr: str | Path, *, scale: int, quiet: bool = True
+) -> tuple[list[Tensor], list[Tensor]]:
+    """HR pictures of one or several sets or folders and their LR partners in a folder, as `load` gives them.
+
+    They are matched by name, marks such as x4 and _LR aside. Raises DatasetError for a picture without a partner or
+    with several, and for a pair whose sizes are not `scale` to 1.
+    """
+    pairing = pair(_all_files(names), files(lr))
+    if pairing.ambiguous:
+        several = ", ".join(map(str, pairing.ambiguous[0]))
+        raise DatasetError(f"{several} share a name, so it is unknown which belong together: rename them")
+    if alone := pairing.without_lr or pairing.without_hr:
+        raise DatasetError(f"{alone[0]} has no partner, and so {len(alone)} in all: see `srlib data check HR --lr LR`")
+    hr_paths, lr_paths = zip(*pairing.pairs, strict=True)
+    large, small = _decoded(hr_paths, quiet), _decoded(lr_paths, quiet)
+    for path, a, b in zip(lr_paths, large, small, strict=True):
+        if tuple(a.shape[1:]) != (b.shape[1] * scale, b.shape[2] * scale):
+            raise DatasetError(
+                f"{path} is {b.shape[1]} x {b.shape[2]} and its HR {a.shape[1]} x {a.shape[2]}: that is not 1 to "
+                f"{scale}; see `srlib data check HR --lr LR`"
+            )
+    return large, small
+
+
+def _all_files(names: str | Path | Sequence[str | Path]) -> list[Path]:
+    several = [names] if isinstance(names, (str, Path)) else names
+    return [path for name in several for path in files(name)]
+
+
+def _decoded(paths: Sequence[Path], quiet: bool) -> list[Tensor]:
     from tqdm import tqdm
 
-    several = [names] if isinstance(names, (str, Path)) else names
-    paths = [path for name in several for path in files(name)]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         return list(tqdm(pool.map(read_uint8, paths), total=len(paths), unit="picture", disable=quiet))
 
@@ -168,52 +200,27 @@ def status() -> list[SetStatus]:
     return rows
 
 
-@dataclass(frozen=True)
-class Checked:
-    """One file as `check` found it; `size` is (height, width), and `problems` is empty for a good picture."""
+def inventory(name_or_folder: str | Path) -> dict[Path, str]:
+    """Every file of a named set or part, or picture file of a folder, sorted, and what the manifest has against it.
 
-    path: Path
-    bytes: int
-    size: tuple[int, int] | None
-    problems: tuple[str, ...]
-
-
-def check(name_or_folder: str | Path) -> list[Checked]:
-    """Open every picture of a set or folder in full and say what is wrong with it.
-
-    Found are: files that are missing, empty, corrupt, below 48 pixels, twice there, or (in a named set) not
-    the bytes of the manifest.
+    That is "" (nothing, or a file that the manifest does not know), "missing", or that its bytes are others.
+    Raises DatasetError: unknown name, set of which nothing is there, or folder without pictures.
     """
-    known = {
-        _place(part) / name: remote.sha256
-        for part in _parts(name_or_folder)
-        for name, remote in manifest().get(part, {}).items()
-    }
     parts = _parts(name_or_folder)
-    paths = [path for part in parts for path in _wanted(part)] if parts else files(name_or_folder)
-    first: dict[str, Path] = {}
-    return [_check_one(path, first, known.get(path)) for path in sorted(paths)]
+    if not parts:
+        return dict.fromkeys(files(name_or_folder), "")
+    known = {_place(part) / name: remote.sha256 for part in parts for name, remote in manifest().get(part, {}).items()}
+    wanted = sorted(path for part in parts for path in _wanted(part))
+    if not any(path.is_file() for path in wanted):
+        raise DatasetError(_absent(str(name_or_folder), parts[0], _missing(parts[0])))
+    return {path: _objection(path, known.get(path)) for path in wanted}
 
 
-def _check_one(path: Path, first: dict[str, Path], sha256: str | None) -> Checked:
+def _objection(path: Path, sha256: str | None) -> str:
     if not path.is_file():
-        return Checked(path, 0, None, ("missing",))
-    content = path.read_bytes()
-    if not content:
-        return Checked(path, 0, None, ("empty file",))
-    digest, problems = hashlib.sha256(content).hexdigest(), []
-    if sha256 not in (None, digest):
-        problems.append("not the file of the set (SHA-256 differs)")
-    if (same := first.setdefault(digest, path)) != path:
-        problems.append(f"same as {same.name}")
-    size = None
-    try:
-        _, *size = read_uint8(path).shape
-    except ImageError as error:
-        problems.append(f"corrupt: {str(error).removeprefix(f'{path}: ')}")
-    if size and min(size) < SMALLEST:
-        problems.append(f"smaller than {SMALLEST} pixels")
-    return Checked(path, len(content), (size[0], size[1]) if size else None, tuple(problems))
+        return "missing"
+    altered = sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != sha256
+    return "not the file of the set (SHA-256 differs)" if altered else ""
 
 
 def _check_writable(folder: Path) -> None:
@@ -293,7 +300,11 @@ def _unknown(asked: str) -> NoReturn:
 def _folder_files(folder: Path, asked: str) -> list[Path]:
     if not folder.is_dir():
         _unknown(asked)
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = sorted(
+        path
+        for path in folder.iterdir()  # hidden ones, such as macOS's ._photo.jpg, are not what their suffix says
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    )
     if not found:
         kinds = " ".join(SUFFIXES)
         raise DatasetError(f"{folder} holds no pictures ({kinds}); only its top level is read")

@@ -1,9 +1,11 @@
 """Several processes, on several GPUs or machines, as one training: started by torchrun, one process for each device."""
 
+import inspect
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -59,7 +61,12 @@ def shared(network: nn.Module, device: torch.device) -> nn.Module:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     from torch.nn.parallel import DistributedDataParallel
 
-    return DistributedDataParallel(network, device_ids=[device.index] if device.type == "cuda" else None)
+    devices = [device.index] if device.type == "cuda" else None
+    # A discriminator looks twice before it learns once; buffers must not be sent around in between.
+    named = inspect.signature(DistributedDataParallel).parameters
+    newer = "forward_sync_buffers" in named  # of which the other one is the older name
+    apart: dict[str, Any] = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
+    return DistributedDataParallel(network, device_ids=devices, **apart)
 
 
 def largest(values: Sequence[float], device: torch.device) -> list[float]:
@@ -71,14 +78,14 @@ def largest(values: Sequence[float], device: torch.device) -> list[float]:
     return told.tolist()
 
 
-def mean(value: float, device: torch.device) -> float:
-    """The mean of a value over all processes."""
-    here = world()
-    if here.size == 1:
-        return value
-    told = torch.tensor(value, dtype=torch.float64, device=device)
-    dist.all_reduce(told)
-    return float(told) / here.size
+def means(values: Sequence[torch.Tensor | float], device: torch.device) -> list[float]:
+    """Each value's mean over all processes; a GPU is waited for once."""
+    dtype = torch.float32 if device.type == "mps" else torch.float64  # which MPS does not have
+    told = torch.stack([torch.as_tensor(value, device=device).to(dtype) for value in values])
+    if (size := world().size) > 1:
+        dist.all_reduce(told)
+        told /= size
+    return told.tolist()
 
 
 _VARIABLES = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))

@@ -31,7 +31,7 @@ CHUNK = 1 << 18
 BACK_OFF = 0.5  # seconds before the first retry; doubled for each further one
 MAX_RATIO = 20  # archives of pictures hardly shrink: more than this is a bomb
 SMALL_ARCHIVE = 16 << 20  # below this many unpacked bytes the ratio does not matter
-_WAYS_OUT = (
+WAYS_OUT = (
     "set SRLIB_DATA to a folder that holds the files, or work with the pictures inside scikit-image: "
     "the set `pictures` needs no download"
 )
@@ -56,12 +56,13 @@ class _Stopped(Exception):
 
 
 class Job(NamedTuple):
-    """One file to fetch; `size` in bytes where it is known."""
+    """One file to fetch; `size` in bytes where it is known, `sha256` whole, or its beginning where no more is known."""
 
     url: str
     path: Path
     sha256: str
     size: int | None = None
+    ways_out: str = WAYS_OUT  # what to do where it cannot be had, as messages end
 
 
 def is_whole(job: Job) -> bool:
@@ -69,7 +70,7 @@ def is_whole(job: Job) -> bool:
     if not job.path.is_file() or job.size not in (None, job.path.stat().st_size):
         return False
     with job.path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == job.sha256
+        return hashlib.file_digest(file, "sha256").hexdigest().startswith(job.sha256)
 
 
 def fetch(
@@ -81,16 +82,18 @@ def fetch(
     retries: int = 4,
     timeout: float = 20.0,
     progress: Progress | None = None,
+    ways_out: str = WAYS_OUT,
 ) -> None:
     """Download `url` to `path`, going on where a `.part` file ends; nothing to do when the file is whole.
 
     `retries` counts the tries in a row that bring nothing new, `timeout` the seconds without a byte.
     `progress` is called with the bytes gained, or lost (negative) when a download starts anew.
+    `ways_out` ends the messages of what cannot be had.
 
     Raises:
         DownloadError: not found, not reachable, wrong content twice, or no space.
     """
-    job = Job(url, path, sha256, size)
+    job = Job(url, path, sha256, size, ways_out)
     part = path.with_name(path.name + ".part")
     if is_whole(job):
         return
@@ -114,15 +117,18 @@ def fetch(
 
 
 def _claim(part: Path, patience: float) -> FileIO:
-    """Open the `.part` file for this download alone, after waiting for another one of the same file."""
-    until = time.monotonic() + patience
+    """Open the `.part` file for this download alone, after waiting for another one of the same file while it grows."""
+    until, size = time.monotonic() + patience, -1
     while True:
         file = part.open("a+b", buffering=0)
         with contextlib.suppress(FileNotFoundError):
             # The other download may have renamed the file between our opening and locking it.
             if _lock(file) and os.path.samestat(os.fstat(file.fileno()), part.stat()):
                 return file
+        before, size = size, file.seek(0, os.SEEK_END)
         file.close()
+        if size != before:
+            until = time.monotonic() + patience
         if time.monotonic() > until:
             raise DownloadError(f"{part.name} is being written by another download; wait for that one")
         time.sleep(0.1)
@@ -151,12 +157,12 @@ def _fill_and_verify(file: FileIO, job: Job, retries: int, timeout: float, repor
         _fill(file, job, retries, timeout, report)
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest == job.sha256:
+        if digest.startswith(job.sha256):
             return
         have = _drop(file, report)
     raise DownloadError(
         f"{job.path.name}: {job.url} sent something else twice (SHA-256 {digest}, {have} bytes, instead of "
-        f"{job.sha256}); a proxy or a login page may stand between: {_WAYS_OUT}"
+        f"{job.sha256}); a proxy or a login page may stand between: {job.ways_out}"
     )
 
 
@@ -182,7 +188,7 @@ def _fill(file: FileIO, job: Job, retries: int, timeout: float, report: Progress
                 host = urllib.parse.urlsplit(job.url).hostname
                 what = f"{host} failed {failures} times" if error.reached else f"no connection to {host}"
                 what = f"{job.path.name}: {what} ({error})"
-                raise DownloadError(f"{what}: try again later, or {_WAYS_OUT}") from error
+                raise DownloadError(f"{what}: try again later, or {job.ways_out}") from error
         wake = time.monotonic() + BACK_OFF * 2 ** max(0, failures - 1)
         while (left := wake - time.monotonic()) > 0:
             report(0)  # lets a stop through
@@ -233,10 +239,10 @@ def _ask(job: Job, have: int, timeout: float) -> http.client.HTTPResponse | None
         if error.code >= 500 or error.code in (408, 429):
             raise _Passing(f"HTTP {error.code}") from error
         what = f"{job.path.name}: HTTP {error.code} {error.reason} for {job.url}"
-        raise DownloadError(f"{what}: {_WAYS_OUT}") from error
+        raise DownloadError(f"{what}: {job.ways_out}") from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
-            raise DownloadError(f"{job.path.name}: {job.url}: {error.reason}; {_WAYS_OUT}") from error
+            raise DownloadError(f"{job.path.name}: {job.url}: {error.reason}; {job.ways_out}") from error
         raise _Passing(error.reason, reached=False) from error
     except (OSError, http.client.HTTPException) as error:
         raise _Passing(error) from error

@@ -2,10 +2,14 @@
 
 y-of-rgb (EDSR, A2N, ESRGAN): pictures are RGB, LR and SR are 8-bit, luma is taken of both at the end.
 y-only (SRCNN, VDSR): the luma of HR is the picture; its LR is not rounded, SR is rounded once.
+
+And by a third that is this library's own: degraded, as y-of-rgb, but LR is what Real-ESRGAN's two passes of blur, noise
+and compression leave of a picture, drawn from a seed that is the picture's own.
 """
 
 import math
 import time
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +19,7 @@ import torch
 from torch import Tensor
 
 from srlib import color, datasets, image, metrics
+from srlib.degradations.passes import FIRST, SECOND, degrade
 from srlib.inference import Model
 from srlib.patches import crop_to_multiple
 from srlib.resize import imresize
@@ -56,22 +61,34 @@ def y_only(picture: image.Picture, scale: int) -> Pair:
     return imresize(hr.double(), scale=1 / scale).float(), hr, False
 
 
-CONVENTIONS: dict[str, Callable[[image.Picture, int], Pair]] = {"y-of-rgb": y_of_rgb, "y-only": y_only}
+def degraded(picture: image.Picture, scale: int) -> Pair:
+    """uint8 RGB LR of two passes of degradation, the same at every call; HR; and that the metrics take luma."""
+    hr = crop_to_multiple(image.to_uint8(picture.rgb), scale)
+    rng = torch.Generator().manual_seed(zlib.crc32(hr.contiguous().numpy().tobytes()))
+    lr, _ = degrade(image.to_float(hr), scale=scale, passes=(FIRST, SECOND), rng=rng)
+    return image.to_uint8(lr), image.to_float(hr), True
+
+
+CONVENTIONS: dict[str, Callable[[image.Picture, int], Pair]] = {
+    "y-of-rgb": y_of_rgb,
+    "y-only": y_only,
+    "degraded": degraded,
+}
 
 
 def conventions_of(model: Model) -> tuple[str, ...]:
-    """The conventions that a model can be measured by: a network of RGB is not handed luma alone."""
-    return tuple(name for name in CONVENTIONS if model.luma or name != "y-only")
+    """The papers' conventions that a model can be measured by: a network of RGB is not handed luma alone."""
+    return ("y-of-rgb", "y-only") if model.luma else ("y-of-rgb",)
 
 
 def score(model: Model, picture: image.Picture, *, convention: str) -> Score:
     """Shrinks one picture, enlarges it with the model, and compares.
 
-    The model is handed uint8 RGB in `y-of-rgb` and float luma in `y-only`. The papers' border of `scale` pixels is
-    left out. Raises ValueError for a convention that the model cannot take, a picture too small, or a model whose
-    output has another size.
+    The model is handed uint8 RGB in `y-of-rgb` and `degraded`, and float luma in `y-only`. The papers' border of
+    `scale` pixels is left out. Raises ValueError for a convention that the model cannot take, a picture too small, or
+    a model whose output has another size.
     """
-    if convention not in conventions_of(model):
+    if convention == "y-only" and not model.luma:
         raise ValueError(f"{convention} hands a model luma alone, but {model.name} takes RGB: use y-of-rgb")
     scale = model.scale
     lr, hr, luma = CONVENTIONS[convention](picture, scale)

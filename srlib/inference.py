@@ -1,36 +1,29 @@
-"""Enlarging whole pictures with a network: in strips that give the same pixels as the whole."""
+"""Enlarging whole pictures with a network: in strips and tiles that give the same pixels as the whole."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, cast, get_args
+from typing import cast, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from srlib import zoo
-from srlib.image import MAX_PIXELS, Picture, to_float
+from srlib import piecewise, zoo
+from srlib.formats import opening
+from srlib.image import Picture, to_float
+from srlib.memory import out_of_memory
 from srlib.patches import turned, turned_back
-from srlib.precision import Precision, autocast
-from srlib.resize import KernelName, imresize
+from srlib.precision import Precision
+from srlib.resize import KERNELS, KernelName, imresize
+from srlib.strips import enlarged
 
 Upscaler = Callable[[Tensor], Tensor]
 DEFAULT_SCALE = 4
-STRIP_PIXELS = 1 << 20  # HR pixels in flight at once: SRCNN's 64 channels then take 0.3 GB
-
-
-class _Local(Protocol):
-    """A network whose output pixel depends on LR pixels at most `halo` away.
-
-    None: on all of them; then its `body` takes the whole picture, and its `tail` strips of it and of what body gave.
-    """
-
-    scale: int
-    halo: int | None
-    in_channels: int
-    tail_halo: int
-    body: Upscaler
-    tail: Callable[[Tensor, Tensor], Tensor]
+_UNKNOWN_HALO, _UNKNOWN_ALIVE = 64, 1024  # of a network that tells neither how far it sees nor what it takes
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,8 @@ class Model:
     """A way to enlarge pictures: (B, C, h, w) -> (B, C, h * scale, w * scale).
 
     A network takes uint8, or floats in [0, 1], and gives floats in [0, 1]. The classical ones take uint8 by
-    MATLAB's rounded path and give uint8, and floats unclipped.
+    MATLAB's rounded path and give uint8, and floats unclipped. `run` enlarges at once what it is given; calling the
+    model does it tile by tile where that does not fit into memory.
     """
 
     name: str
@@ -46,15 +40,43 @@ class Model:
     parameters: int
     run: Upscaler
     luma: bool = True  # whether it can take luma alone, (B, 1, h, w)
+    halo: int = _UNKNOWN_HALO  # LR pixels on each side by which tiles must overlap
+    exact: bool = False  # whether tiles that do so give the whole's pixels: an output pixel sees no farther
+    shrink: int = 1  # tiles must begin at multiples of it
+    memory: float = 0  # bytes that each LR pixel takes while it is enlarged; 0: not known, never cut unasked
+    device: torch.device = _CPU
+    tile: int | None = None  # the side of the tiles, in LR pixels; None: as the free memory allows
+    overlap: int | None = None  # less than the halo: faster, with seams; None: all of it
+
+    @property
+    def overlapping(self) -> int:
+        """LR pixels by which tiles do overlap on each side."""
+        return self.halo if self.overlap is None else min(self.overlap, self.halo)
+
+    @property
+    def seamless(self) -> bool:
+        return self.exact and self.overlapping == self.halo
 
     def __call__(self, lr: Tensor) -> Tensor:
-        """Raises ValueError if the result would be larger than a picture file may be, image.MAX_PIXELS."""
-        height, width = (side * self.scale for side in lr.shape[-2:])
-        if height * width > MAX_PIXELS:
+        """Raises ValueError if the result would be larger than a picture file may be, formats.opening.MAX_PIXELS."""
+        size = lr.shape[-2], lr.shape[-1]
+        height, width = (side * self.scale for side in size)
+        if height * width > opening.MAX_PIXELS:
             raise ValueError(
-                f"scale {self.scale} makes {height} x {width} pixels, more than {MAX_PIXELS}: take a smaller one"
+                f"scale {self.scale} makes {height} x {width} pixels, more than {opening.MAX_PIXELS}: "
+                "take a smaller one"
             )
-        return self.run(lr)
+        sheet = piecewise.InMemory(height, width)
+        piecewise.fill(self, size, lambda box: lr[..., box.rows, box.columns], sheet)
+        return sheet.picture
+
+    def tiled(self, tile: int | None, overlap: int | None) -> "Model":
+        """The same in tiles of a side, overlapping by so many pixels (None: as it chooses). Raises ValueError."""
+        if tile is not None and tile < max(self.shrink, 1):
+            raise ValueError(f"tile is {tile}: {self.name} needs at least {self.shrink} pixels a side")
+        if overlap is not None and overlap < 1:
+            raise ValueError(f"overlap is {overlap}: at least 1 pixel, by which the seam is measured")
+        return replace(self, tile=tile, overlap=overlap)
 
 
 def open_model(
@@ -93,45 +115,55 @@ def checked(device: torch.device | str) -> torch.device:
 
 def interpolator(kernel: KernelName, scale: int) -> Model:
     """Classical enlargement by one of resize.KERNELS."""
-    return Model(kernel, scale, 0, lambda lr: imresize(lr, scale=scale, kernel=kernel))
+    halo = math.ceil(KERNELS[kernel][1] / 2) + 1
+    memory = 3 * 4 * (2 * scale**2 + scale)  # three colours: the result twice, and one side enlarged
+    return Model(
+        kernel, scale, 0, lambda lr: imresize(lr, scale=scale, kernel=kernel), halo=halo, exact=True, memory=memory
+    )
 
 
 def network_model(
     network: nn.Module, *, name: str, device: torch.device | str = "cpu", precision: Precision = "fp32"
 ) -> Model:
-    """A network as a model: in strips, without gradients, clipped to [0, 1].
+    """A network as a model: in strips and tiles, without gradients, clipped to [0, 1].
 
-    The network has `scale` and `halo` (LR pixels that an output pixel depends on), so the strips give the whole
-    picture's result up to rounding, whatever the picture's size; of one whose halo is None the `body` takes the
-    picture whole and the `tail` makes strips. It is put on the device, in evaluation mode. precision: bf16 or fp16 are
-    several times faster where the device computes in them, at a cost of thousandths of a dB.
+    They give the whole picture's result up to rounding, whatever its size. A network with `features` and `tail`
+    (SRResNet, A2N, RRDBNet) makes its features of the whole picture, or of a large tile where memory is short, and its
+    enlargement in strips; of another the `halo` says by how many LR pixels strips must overlap. Only what sees all of a
+    picture at once (A2N's means) is not the same in tiles: the difference at their seams is told. The network is put on
+    the device, in evaluation mode. precision: bf16 or fp16 are several times faster where the device computes in them,
+    at a cost of thousandths of a dB; what they spoil (not finite, or black) is made again in fp32.
     """
+    device = torch.device(device)
     network = network.to(device).to(memory_format=torch.channels_last).eval()
-    local = cast(_Local, network)
+    scale, in_channels = cast(int, network.scale), cast(int, network.in_channels)
+
+    def remark() -> None:
+        warnings.warn(f"{name} in {precision} gave no picture somewhere: made again in fp32", stacklevel=2)
 
     @torch.inference_mode()
     def run(lr: Tensor) -> Tensor:
-        lr = to_float(lr) if lr.dtype == torch.uint8 else lr
         try:
-            with autocast(torch.device(device), precision):
-                features = local.body(lr.to(device)) if local.halo is None else None
-                parts = []
-                for top, bottom, cut in _strips(lr.shape[2], lr.shape[3], local):
-                    rows = lr[:, :, top:bottom].to(device)
-                    made = network(rows) if features is None else local.tail(rows, features[:, :, top:bottom])
-                    parts.append(made[:, :, cut].float().clamp(0, 1).to(lr.device))
+            return enlarged(network, floats(lr), device, precision, remark)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-            way = "cut it into smaller ones" if local.halo is None else "free some memory"
-            raise MemoryError(
-                f"{device} has no room to enlarge {lr.shape[2]} x {lr.shape[3]} pixels by {name}: {way}, "
-                "or take another device or model"
-            ) from error
-        return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
+            raise MemoryError(f"{device} has no room to enlarge {lr.shape[2]} x {lr.shape[3]} by {name}") from error
 
-    parameters = sum(p.numel() for p in network.parameters())
-    return Model(name, local.scale, parameters, run, luma=local.in_channels == 1)
+    halo = getattr(network, "halo", getattr(network, "reach", _UNKNOWN_HALO))
+    alive = getattr(network, "alive", _UNKNOWN_ALIVE)
+    return Model(
+        name,
+        scale,
+        sum(p.numel() for p in network.parameters()),
+        run,
+        luma=in_channels == 1,
+        halo=halo,
+        exact=hasattr(network, "halo"),
+        shrink=getattr(network, "shrink", 1),
+        memory=4 * (alive + 2 * 3 * scale**2),  # float32; three colours twice: in strips, and joined
+        device=device,
+    )
 
 
 def self_ensemble(model: Model) -> Model:
@@ -140,33 +172,36 @@ def self_ensemble(model: Model) -> Model:
     Takes and gives what `model` does, but always floats. Source: EDSR (1707.02921), section 3.4, there called "+".
     """
 
-    def turn(lr: Tensor, k: int) -> Tensor:
-        made = turned_back(model(turned(lr, k)), k)
-        return to_float(made) if made.dtype == torch.uint8 else made
-
     def run(lr: Tensor) -> Tensor:
-        return torch.stack([turn(lr, k) for k in range(8)]).mean(0)
+        height, width = lr.shape[-2:]
+        more = -width % model.shrink, -height % model.shrink
+        if any(more):  # so that all eight are cut into the same groups of pixels, in the whole as in a tile
+            lr = F.pad(floats(lr), (0, more[0], 0, more[1]), mode="replicate")
+        made = torch.zeros(())
+        for k in range(8):
+            made = made + floats(turned_back(model.run(turned(lr, k)), k)) / 8
+        return made[..., : height * model.scale, : width * model.scale] if any(more) else made
 
-    return Model(f"{model.name}+", model.scale, model.parameters, run, model.luma)
+    return replace(model, name=f"{model.name}+", run=run, memory=model.memory + 2 * _result(model))
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Whether an error of torch says that a GPU's or the machine's memory is full."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def _result(model: Model) -> int:
+    """The bytes of the float32 colours that an LR pixel becomes."""
+    return 3 * 4 * model.scale**2
+
+
+def floats(picture: Tensor) -> Tensor:
+    """A picture as a model may take and give it, uint8 or floats, as floats: 0..255 becomes [0, 1]."""
+    return picture if picture.is_floating_point() else to_float(picture)
 
 
 def upscale(picture: Picture, model: Model) -> Picture:
-    """Enlarges a picture as a file holds it: colour by the model, alpha by bicubic; a grey one stays grey."""
+    """Enlarges a picture as a file holds it: colour by the model, alpha by bicubic; a grey one stays grey.
+
+    Raises TypeError for a tensor, which the model itself takes.
+    """
+    if isinstance(picture, Tensor):
+        raise TypeError("upscale takes what image.read gives; of a tensor, model(tensor) is the enlargement")
     rgb = model(picture.rgb).clamp(0, 1)
     alpha = None if picture.alpha is None else imresize(picture.alpha, scale=model.scale).clamp(0, 1)
     return picture._replace(rgb=rgb, alpha=alpha)
-
-
-def _strips(height: int, width: int, model: _Local) -> Iterator[tuple[int, int, slice]]:
-    """(first LR row, last LR row, HR rows to keep) of each strip; strips overlap by the halo."""
-    halo = model.tail_halo if model.halo is None else model.halo
-    rows = max(1, STRIP_PIXELS // (width * model.scale**2))
-    for begin in range(0, height, rows):
-        end = min(begin + rows, height)
-        top, bottom = max(begin - halo, 0), min(end + halo, height)
-        yield top, bottom, slice((begin - top) * model.scale, (end - top) * model.scale)

@@ -7,53 +7,70 @@ from pathlib import Path
 from typing import Any
 
 from srlib.files import atomically
-from srlib.training import Hook, Run
+from srlib.recipes import Recipe
+from srlib.state import Run
+from srlib.training import Hook
 
 COLUMNS = ("step", "seconds", "learning_rate", "loss", "psnr", "waited", "skipped")
+GAME = ("d_loss", "d_real", "d_fake", "error", "drift", "setbacks", "niqe", "sharpness")
+PARTS = ("pixel", "perceptual", "adversarial")  # of the loss; "grad_" and the name: the norm of its gradient
+
+
+def columns(recipe: Recipe) -> tuple[str, ...]:
+    """What a recipe's log holds: COLUMNS, the parts of a loss that has several, and the health of a game."""
+    weights = (recipe.pixel_weight, recipe.perceptual_weight, recipe.adversarial_weight)
+    parts = [part for part, weight in zip(PARTS, weights, strict=True) if weight]
+    told = (*parts, *(f"grad_{part}" for part in parts)) if len(parts) > 1 else ()
+    return (*COLUMNS, *told, *(GAME if recipe.discriminator else ()))
 
 
 class Log:
-    """A hook that writes a line of COLUMNS every so many steps, and at each validation: the mean loss since the line
-    before, and the rest.
+    """A hook that writes a line of the recipe's columns every so many steps, and at each validation: the mean of the
+    losses and of a game's health over the steps since the line before that were followed, and the rest.
 
     A step at which PSNR was measured has a line too, and the last one. waited: the share of the run's time that went
     into waiting for data. The file is appended to, so that a killed run keeps its lines; those after the step that a
     run resumes from are cut. The same goes to TensorBoard, in a folder beside the file, if it is installed.
     """
 
-    def __init__(self, path: Path, *, step: int, every: int) -> None:
+    def __init__(self, path: Path, recipe: Recipe, *, step: int, every: int) -> None:
         kept = [row for row in read_log(path) if row["step"] <= step] if path.exists() and step else []
-        self.path, self.every, self.losses = path, every, list[float]()
+        self.path, self.every, self.columns = path, every, columns(recipe)
+        self.sums, self.counts = dict[str, float](), dict[str, int]()
         atomically(path, lambda part: self._write(part, kept))
         self.board = _board(path.with_name("tensorboard"), step)
 
     def __call__(self, run: Run) -> None:
-        self.losses.append(run.terms["loss"])
+        counted = set[str]() if run.unfollowed else {"loss", *self.columns[len(COLUMNS) :]} & run.terms.keys()
+        for name in counted:
+            self.sums[name] = self.sums.get(name, 0.0) + run.terms[name]
+            self.counts[name] = self.counts.get(name, 0) + 1
         if run.step % self.every and run.fraction < 1 and "psnr" not in run.terms:
             return
         row = {
             "step": run.step,
             "seconds": run.seconds,
             **run.terms,
-            "loss": sum(self.losses) / len(self.losses),
+            **{name: total / self.counts[name] for name, total in self.sums.items()},
             "waited": run.waited / run.seconds,
             "skipped": run.skipped,
+            "setbacks": run.setbacks,
         }
-        self.losses.clear()
+        self.sums.clear()
+        self.counts.clear()
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS).writerow({key: _short(row[key]) for key in COLUMNS if key in row})
+            csv.DictWriter(file, self.columns).writerow({k: _short(row[k]) for k in self.columns if k in row})
         if self.board:
-            for key in COLUMNS[2:]:
+            for key in self.columns[2:]:
                 if key in row:
                     self.board.add_scalar(key, row[key], run.step)
             self.board.flush()
 
-    @staticmethod
-    def _write(part: Path, rows: Sequence[dict[str, float]]) -> None:
+    def _write(self, part: Path, rows: Sequence[dict[str, float]]) -> None:
         with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
-            writer.writerows({key: _short(value) for key, value in row.items()} for row in rows)
+            writer.writerows({key: _short(row[key]) for key in self.columns if key in row} for row in rows)
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
@@ -78,7 +95,12 @@ def progress(run: Run, *, quiet: bool) -> Iterator[Hook]:
             if "psnr" in run.terms:
                 run.notes["last_psnr"] = run.terms["psnr"]
             if "last_psnr" in run.notes:
-                told.append(f"{run.notes['last_psnr']:.2f} dB, best {run.best:.2f}")
+                best = "" if run.opponent else f", best {run.best:.2f}"
+                told.append(f"{run.notes['last_psnr']:.2f} dB{best}")
+            if "d_real" in run.terms:
+                told.append(f"D {run.terms['d_real']:.2f} real, {run.terms['d_fake']:.2f} made")
+            if run.setbacks:
+                told.append(f"{run.setbacks} setbacks")
             if run.skipped:
                 told.append(f"{run.skipped} skipped")
             bar.set_postfix_str(", ".join(told), refresh=False)

@@ -3,12 +3,15 @@
 import bisect
 import signal
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, compress
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from srlib.degradations.blur import sharpen
+from srlib.degradations.passes import Pass, degrade
+from srlib.image import to_float, to_uint8
 from srlib.resize import imresize
 
 
@@ -20,17 +23,34 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
     every position of every picture is equally likely, then one of the eight flips and rotations. The same n gives
     the same bytes with any number of workers, in any order, after any resume, on any device.
 
+    lr: the LR partners of the pictures where they are given, in the same order; nothing is shrunk then.
+    passes: a degradation instead of bicubic. Then a square of `canvas` HR pixels (of a smaller picture what it has) is
+    cut, sharpened first if `sharpened`, and degraded in a way of its own, and the patch is a part of it, so that it
+    has true neighbours, too. The HR patch is as it was. On another kind of device the noise is another.
+
     Item n -> lr (3, hr_crop / scale, hr_crop / scale) and hr (3, hr_crop, hr_crop), uint8. Pictures smaller than
     hr_crop are left out and counted in `too_small`.
-    Raises ValueError if hr_crop is no multiple of scale, or no picture is large enough.
+    Raises ValueError if hr_crop is no multiple of scale, no picture is large enough, or `lr` are not the partners of
+    the pictures or come with passes.
     """
 
-    def __init__(self, pictures: Sequence[Tensor], *, scale: int, hr_crop: int, seed: int) -> None:
-        if hr_crop % scale or hr_crop < scale:
-            raise ValueError(
-                f"hr_crop {hr_crop} is no multiple of scale {scale}: take {max(hr_crop // scale, 1) * scale}"
-            )
-        fitting = [hr for hr in pictures if min(hr.shape[-2:]) >= hr_crop]
+    def __init__(
+        self,
+        pictures: Sequence[Tensor],
+        *,
+        scale: int,
+        hr_crop: int,
+        seed: int,
+        lr: Sequence[Tensor] | None = None,
+        passes: Sequence[Pass] = (),
+        canvas: int = 0,
+        sharpened: bool = False,
+    ) -> None:
+        checked_crop(hr_crop, scale)
+        if lr is not None:
+            _check_partners(pictures, lr, scale, passes)
+        large = [min(hr.shape[-2:]) >= hr_crop for hr in pictures]
+        fitting = list(compress(pictures, large))
         if not fitting:
             raise ValueError(
                 f"none of the {len(pictures)} pictures is {hr_crop} pixels high and wide: "
@@ -39,8 +59,12 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
         self.scale, self.lr_crop, self.seed = scale, hr_crop // scale, seed
         self.too_small = len(pictures) - len(fitting)
         self.hr = [crop_to_multiple(hr, scale) for hr in fitting]
-        self.lr = [imresize(hr[None], scale=1 / scale)[0] for hr in self.hr]
-        self.ends = list(accumulate(self._rows(lr) * self._columns(lr) for lr in self.lr))
+        self.passes, self.sharpened = tuple(passes), sharpened
+        self.canvas = max(canvas // scale, self.lr_crop) if passes else self.lr_crop  # LR pixels
+        self.lr = [] if lr is None else list(compress(lr, large))
+        if lr is None and not passes:
+            self.lr = [imresize(hr[None], scale=1 / scale)[0] for hr in self.hr]
+        self.ends = list(accumulate(rows * columns for rows, columns in map(self._places, self.hr)))
 
     @property
     def bytes(self) -> int:
@@ -58,21 +82,46 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
         turn = int(torch.randint(8, (1,), generator=rng))
         which = bisect.bisect_right(self.ends, place)
         place -= self.ends[which - 1] if which else 0
-        top, left = divmod(place, self._columns(self.lr[which]))
-        lr = _cut(self.lr[which], top, left, self.lr_crop)
-        hr = _cut(self.hr[which], top * self.scale, left * self.scale, self.lr_crop * self.scale)
-        return turned(lr, turn), turned(hr, turn)
+        top, left = divmod(place, self._places(self.hr[which])[1])
+        hr = _cut(self.hr[which], top * self.scale, left * self.scale, self.canvas * self.scale)
+        if self.passes:
+            return self._degraded(turned(hr, turn), rng)
+        return turned(_cut(self.lr[which], top, left, self.lr_crop), turn), turned(hr, turn)
+
+    def _degraded(self, canvas: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A patch of a square that is degraded as a whole."""
+        hr = to_float(canvas[None])
+        [lr], _ = degrade(sharpen(hr) if self.sharpened else hr, scale=self.scale, passes=self.passes, rng=rng)
+        top, left = (int(torch.randint(s - self.lr_crop + 1, (1,), generator=rng)) for s in lr.shape[-2:])
+        patch = _cut(canvas, top * self.scale, left * self.scale, self.lr_crop * self.scale)
+        return to_uint8(_cut(lr, top, left, self.lr_crop)), patch
 
     def cut(self, numbers: Iterable[int]) -> tuple[Tensor, Tensor]:
         """The samples of these numbers as one batch: uint8 (B, 3, h, w) and (B, 3, hr_crop, hr_crop)."""
         lr, hr = zip(*(self[number] for number in numbers), strict=True)
         return torch.stack(lr), torch.stack(hr)
 
-    def _rows(self, lr: Tensor) -> int:
-        return lr.shape[-2] - self.lr_crop + 1
+    def _places(self, hr: Tensor) -> tuple[int, int]:
+        """The rows and columns of the LR picture at which what is cut may begin."""
+        height, width = (max(side // self.scale - self.canvas, 0) + 1 for side in hr.shape[-2:])
+        return height, width
 
-    def _columns(self, lr: Tensor) -> int:
-        return lr.shape[-1] - self.lr_crop + 1
+
+def _check_partners(pictures: Sequence[Tensor], lr: Sequence[Tensor], scale: int, passes: Sequence[Pass]) -> None:
+    if passes:
+        raise ValueError("lr pictures were given, and passes that would make others: leave either out")
+    if len(lr) != len(pictures):
+        raise ValueError(f"{len(pictures)} pictures have {len(lr)} LR partners: give one each")
+    for number, (large, small) in enumerate(zip(pictures, lr, strict=True)):
+        if large.shape[-2:] != (small.shape[-2] * scale, small.shape[-1] * scale):
+            sizes = " and its LR partner ".join("{} x {}".format(*x.shape[-2:]) for x in (large, small))
+            raise ValueError(f"picture {number} is {sizes}: it must be {scale} times as large")
+
+
+def checked_crop(hr_crop: int, scale: int) -> None:
+    """Raises ValueError if the HR side of a patch is no multiple of the scale."""
+    if hr_crop % scale or hr_crop < scale:
+        raise ValueError(f"hr_crop {hr_crop} is no multiple of scale {scale}: take {max(hr_crop // scale, 1) * scale}")
 
 
 def share_of(batch: int, ranks: int) -> int:

@@ -1,15 +1,32 @@
 """Pictures and curves for people: the only room that knows matplotlib."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from srlib import metrics
+from srlib.files import atomically
 from srlib.image import to_uint8
 
 Figure = Any  # matplotlib.figure.Figure, imported only when something is drawn
 _BOX = "#e0242a"  # red
+
+
+def check_suffix(path: Path) -> None:
+    """Raises ValueError for a file in which no figure can be kept, before the work for it begins."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if path.suffix[1:].lower() not in (kinds := FigureCanvasBase.get_supported_filetypes()):
+        raise ValueError(
+            f"{path}: unknown suffix {path.suffix!r}; take one of {', '.join(f'.{k}' for k in sorted(kinds))}"
+        )
+
+
+def save(figure: Figure, path: Path, *, dpi: int) -> None:
+    """Writes a figure in the format of its suffix, whole or not at all. Raises OSError."""
+    atomically(path, lambda part: figure.savefig(part, dpi=dpi, format=path.suffix[1:].lower()))
 
 
 def strip(
@@ -53,6 +70,18 @@ def row(pictures: Mapping[str, Tensor], *, width: float = 14.0) -> Figure:
     return figure
 
 
+def rows(rows: Sequence[Mapping[str, Tensor]], *, width: float = 12.0) -> Figure:
+    """Rows of pictures, each titled: name -> (1, C, H, W) in [0, 1], every row with as many. width: inches."""
+    columns = max(map(len, rows))
+    tallest = [max(picture.shape[2] / picture.shape[3] for picture in row.values()) for row in rows]
+    height = sum(0.3 + width / columns * tall for tall in tallest)
+    figure, axes = _subplots(len(rows), columns, (width, height), height_ratios=tallest)
+    for k, row in enumerate(rows):
+        for axis, (name, picture) in zip(axes[k * columns :], row.items(), strict=False):
+            _show(axis, picture, name)
+    return figure
+
+
 def curves(
     logs: Mapping[str, Sequence[Mapping[str, float]]],
     *,
@@ -75,6 +104,35 @@ def curves(
         axis.set_yscale("log" if "loss" in column else "linear")
         axis.grid(alpha=0.3)
         axis.legend()
+    return figure
+
+
+def plane(
+    points: Mapping[str, tuple[float, float]],
+    *,
+    paths: Sequence[Sequence[str]] = (),
+    truth: float | None = None,
+    title: str = "",
+    width: float = 8.0,
+) -> Figure:
+    """The perception-distortion plane: name -> (PSNR in dB, NIQE); up is more natural, right is more faithful.
+
+    paths: rows of names to join by a line, such as the steps of an interpolation. truth: NIQE of the true pictures, a
+    dashed line. width: inches.
+    """
+    figure, [axis] = _subplots(1, 1, (width, 0.65 * width))
+    for path in paths:
+        axis.plot(*zip(*(points[name] for name in path), strict=True), color="0.7", zorder=1)
+    for name, (psnr, natural) in points.items():
+        axis.scatter(psnr, natural, zorder=2)
+        axis.annotate(name, (psnr, natural), xytext=(5, 5), textcoords="offset points", fontsize=9)
+    if truth is not None:
+        axis.axhline(truth, linestyle="--", color="0.5", label="the true pictures")
+        axis.legend(loc="lower right")
+    axis.set(xlabel="PSNR, dB: more faithful to the right", ylabel="NIQE: more natural upwards", title=title)
+    axis.invert_yaxis()
+    axis.margins(0.12)
+    axis.grid(alpha=0.3)
     return figure
 
 

@@ -1,43 +1,49 @@
 """The stages of the course as values: what a paper does is a Recipe, the next paper is `replace(...)` of the last."""
 
+import inspect
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from srlib.losses import Loss, l1, mse
+from srlib.degradations.passes import FIRST, NAMED, SECOND, Pass
+from srlib.losses import RELATIVISTIC, STANDARD, Game, Loss, l1, mse
 from srlib.models.a2n import A2N
+from srlib.models.discriminators import ESRGANDiscriminator, SRGANDiscriminator
+from srlib.models.rrdbnet import RRDBNet
 from srlib.models.srcnn import SRCNN, gaussian
 from srlib.models.srresnet import SRResNet
+from srlib.models.unet import UNetDiscriminator
+from srlib.schedules import (
+    constant,
+    cosine,
+    fivefold_halving,
+    held_cosine,
+    late_halving,
+    tenfold_halving,
+    tenth_at_half,
+    warm_cosine,
+)
 
-WARM_UP = 0.02  # of the budget, in warm_cosine
 SHORT_RATE = 8e-4  # of `budgeted`: Adam's peak rate when minutes are to do what the papers did in days
+SHORT_EMA = 0.995  # looks back over some 200 steps
+ALONE = 50  # steps of a short game in which the discriminator learns alone, so that it has something to say
+RAMP = 200  # and over which the generator's rate rises: Adam's first steps, all of full length, would spoil its colours
+# The weights of a game's terms where VGG19's file ends before the paper's layer, found here with a rescaled file to
+# conv3_4: with the paper's own, SRGAN's colours swung off.
+SHALLOW = {
+    "srgan": {"pixel_weight": 1.0, "perceptual_weight": 0.03},
+    "esrgan": {"pixel_weight": 1.0, "adversarial_weight": 0.01},
+}
+VGG_RESCALE = 1 / 12.75  # of SRGAN's features. Source: 1609.04802, section 3.2
+
+adam = partial(torch.optim.Adam, fused=True)  # all of a step in one kernel
 
 ParameterGroups = Callable[[nn.Module, float], Iterable[dict[str, Any]]]
-
-
-def constant(fraction: float) -> float:
-    """A learning rate that stays: fraction of the budget in [0, 1] -> factor 1."""
-    return 1.0
-
-
-def cosine(fraction: float) -> float:
-    """A learning rate that falls along half a cosine: 1 at the start, 0 at the end of the budget."""
-    return 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
-
-
-def tenfold_halving(fraction: float) -> float:
-    """A learning rate that is halved after each tenth of the budget: 1, then 1/2 from 0.1 on, 1/4 from 0.2 on."""
-    return 0.5 ** int(10 * min(fraction, 1.0) + 1e-9)
-
-
-def warm_cosine(fraction: float) -> float:
-    """A learning rate that rises in a straight line over the first 2 % of the budget, then falls as `cosine`."""
-    return min(fraction / WARM_UP + 1e-3, 1.0) * cosine(fraction)
 
 
 def one_rate(model: nn.Module, learning_rate: float) -> Iterable[dict[str, Any]]:
@@ -69,15 +75,37 @@ class Recipe:
     minutes: float | None = None
     scale: int = 3
     schedule: Callable[[float], float] = constant  # fraction of the budget that is used -> factor
-    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam
+    optimizer: Callable[..., torch.optim.Optimizer] = adam
     groups: ParameterGroups = one_rate
     start: Callable[[nn.Module], None] = default_start
+    begins: str | None = None  # the stage whose weights it starts from
+    lr_data: str | None = None  # a folder of the pictures' LR partners; None: they are made
+    passes: tuple[Pass, ...] = ()  # how pictures are degraded; (): by bicubic alone
+    canvas: float = 1.0  # the side of what is degraded, of which a patch is then cut, in patches
+    sharpened: bool = False  # whether what is degraded, and all but the discriminator aim at, is sharpened HR
+    pool: int = 0  # pairs that wait to be mixed; 0 for no pool
     pixel: Loss = mse
+    pixel_weight: float = 1.0
+    features: tuple[tuple[str, float], ...] = ()  # VGG19's layers and their weights in the perceptual distance
+    feature_distance: Loss = mse
+    perceptual_weight: float = 0.0
+    random_features: bool = False  # untrained VGG19: for trying the mechanics without its weights
+    discriminator: Callable[..., nn.Module] | None = None  # None: the network learns alone
+    game: Game = STANDARD
+    discriminator_rate: float | None = None  # its learning rate; None: the generator's
+    adversarial_weight: float = 0.0
+    warm_up: int = 0  # steps in which the discriminator learns alone
+    ramp: int = 0  # steps over which the generator's rate then rises
     luma: bool = False  # train on Y alone
     label_margin: int = 0  # HR pixels left out of the loss on every side, where a patch lacks neighbours
     clip: float | None = None  # largest norm of the gradient; None leaves it
     ema: float | None = None  # share of the old average kept at each step; the averaged network is what counts then
     seed: int = 0
+
+    @property
+    def perceptual(self) -> bool:
+        """Whether it looks through VGG19."""
+        return bool(self.features and self.perceptual_weight)
 
 
 # 9-1-5 on 91 pictures, labels of 21 pixels in crops of 33. Source: 1501.00092, sections 3.4 and 4.1.
@@ -108,7 +136,7 @@ SRCNN_FAST = replace(
     steps=30_000,
     learning_rate=1e-3,
     schedule=cosine,
-    optimizer=torch.optim.Adam,
+    optimizer=adam,
     groups=one_rate,
     start=default_start,
     label_margin=8,
@@ -141,19 +169,138 @@ A2N_PAPER = replace(
     pixel=l1,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (SRCNN_FAST, SRCNN_PAPER, SRRESNET, A2N_PAPER)}
+# The start of ESRGAN: L1, the rate halved after each of five parts of 200 thousand steps. Source: 1809.00219, 4.1.
+RRDB_PSNR = replace(
+    SRRESNET,
+    name="rrdb-psnr",
+    generator=RRDBNet,
+    hr_crop=128,
+    learning_rate=2e-4,
+    schedule=fivefold_halving,
+    pixel=l1,
+)
+
+# The generator is SRResNet's; no pixel term. Source: 1609.04802, sections 2.2 and 3.2 (SRGAN-VGG54).
+SRGAN = replace(
+    SRRESNET,
+    name="srgan",
+    steps=200_000,
+    schedule=tenth_at_half,
+    begins="srresnet",
+    pixel_weight=0.0,
+    features=(("relu5_4", 1.0),),
+    perceptual_weight=VGG_RESCALE**2,
+    discriminator=SRGANDiscriminator,
+    adversarial_weight=1e-3,
+)
+
+# Source: 1809.00219, sections 3 and 4.1.
+ESRGAN = replace(
+    SRGAN,
+    name="esrgan",
+    generator=RRDBNet,
+    hr_crop=128,
+    steps=400_000,
+    schedule=late_halving,
+    begins="rrdb-psnr",
+    pixel=l1,
+    pixel_weight=1e-2,
+    features=(("conv5_4", 1.0),),
+    feature_distance=l1,
+    perceptual_weight=1.0,
+    discriminator=ESRGANDiscriminator,
+    game=RELATIVISTIC,
+    adversarial_weight=5e-3,
+)
+
+# The variant for the PIRM challenge: less depth, and bound to the input by the pixel term here and by back-projection
+# afterwards. No network of 16 blocks is shipped that it could begin with. Source: 1809.00219, on that challenge.
+ESRGAN_PIRM = replace(
+    ESRGAN, name="esrgan-pirm", generator=partial(RRDBNet, num_blocks=16), begins=None, pixel_weight=10.0
+)
+
+# From bicubic to real pictures: the second stage of RRDB-PSNR with random degradations, sharpened targets and a moving
+# average. Source: 2107.10833, sections 3 and 4.1, and the authors' options; 256 of 400 pixels are theirs.
+REAL_ESRNET = replace(
+    RRDB_PSNR,
+    name="real-esrnet",
+    hr_crop=256,
+    batch=48,
+    schedule=constant,
+    begins="esrgan",
+    passes=(FIRST, SECOND),
+    canvas=400 / 256,
+    sharpened=True,
+    pool=180,
+    ema=0.999,
+)
+
+# Back to the standard game, before a discriminator that judges every pixel; features of five layers.
+# Source: 2107.10833, sections 3.4 and 4.1.
+REAL_ESRGAN = replace(
+    REAL_ESRNET,
+    name="real-esrgan",
+    steps=400_000,
+    learning_rate=1e-4,
+    begins="real-esrnet",
+    features=(("conv1_2", 0.1), ("conv2_2", 0.1), ("conv3_4", 1.0), ("conv4_4", 1.0), ("conv5_4", 1.0)),
+    feature_distance=l1,
+    perceptual_weight=1.0,
+    discriminator=UNetDiscriminator,
+    adversarial_weight=0.1,
+)
+
+_ALL = (SRCNN_FAST, SRCNN_PAPER, SRRESNET, A2N_PAPER, RRDB_PSNR, SRGAN, ESRGAN, ESRGAN_PIRM, REAL_ESRNET, REAL_ESRGAN)
+RECIPES = {recipe.name: recipe for recipe in _ALL}
 
 
 def budgeted(recipe: Recipe, *, minutes: float) -> Recipe:
     """The recipe for a given time instead of its steps: a rate that rises at once and ends at 0, whatever the time.
 
-    A recipe that anneals already keeps its schedule and rate. Raises ValueError for a time that is not above 0.
+    A recipe that anneals already keeps its schedule and rate. A game keeps its rate, which falls only in the
+    second half, and is given a warm-up and a moving average. A moving average looks back over fewer steps: the papers'
+    1000 would hold the start. Raises ValueError for a time that is not above 0.
     """
     if not 0 < minutes < math.inf:
         raise ValueError(f"minutes is {minutes}: a budget is above 0")
     if recipe.schedule in (cosine, warm_cosine):
         return replace(recipe, steps=None, minutes=minutes)
-    return replace(recipe, steps=None, minutes=minutes, schedule=warm_cosine, learning_rate=SHORT_RATE)
+    if recipe.discriminator:
+        return replace(
+            recipe,
+            steps=None,
+            minutes=minutes,
+            schedule=held_cosine,
+            ema=SHORT_EMA,
+            warm_up=ALONE,
+            ramp=RAMP,
+        )
+    ema = recipe.ema and SHORT_EMA
+    return replace(recipe, steps=None, minutes=minutes, schedule=warm_cosine, learning_rate=SHORT_RATE, ema=ema)
+
+
+def with_blocks(recipe: Recipe, blocks: int) -> Recipe:
+    """The recipe with so many blocks in its generator's body. Raises ValueError for a network that has none."""
+    if "num_blocks" not in inspect.signature(recipe.generator).parameters:
+        raise ValueError(f"{recipe.name}'s network has no blocks to count: leave --blocks out")
+    return replace(recipe, generator=partial(recipe.generator, num_blocks=blocks))
+
+
+def check_use(recipe: Recipe, chosen: Mapping[str, Any]) -> None:
+    """Raises ValueError if one of the recipe's fields that were chosen is of no use in it, or if no loss is left."""
+    for name, used, what in (
+        ("adversarial_weight", recipe.discriminator, "plays no game"),
+        ("warm_up", recipe.discriminator, "plays no game"),
+        ("discriminator_rate", recipe.discriminator, "plays no game"),
+        ("perceptual_weight", recipe.features, "looks through no features; name --taps, too"),
+        ("features", recipe.perceptual_weight, "gives them no weight; name --perceptual-weight, too"),
+        ("random_features", recipe.perceptual, "looks through no features"),
+    ):
+        if chosen.get(name) and not used:
+            option = "taps" if name == "features" else name.replace("_", "-")
+            raise ValueError(f"--{option} is of no use: {recipe.name} {what}")
+    if not (recipe.pixel_weight or recipe.perceptual or recipe.adversarial_weight):
+        raise ValueError(f"{recipe.name} has no loss left: give --pixel-weight or --perceptual-weight a value above 0")
 
 
 def rescaled(recipe: Recipe, scale: int) -> Recipe:
@@ -165,9 +312,30 @@ def rescaled(recipe: Recipe, scale: int) -> Recipe:
     return replace(recipe, scale=scale, hr_crop=max(side // scale, 1) * scale)
 
 
+def crop_unit(recipe: Recipe) -> int:
+    """HR pixels of which the side of a patch must be a multiple: for the scale, and for the discriminator."""
+    return math.lcm(recipe.scale, _of_discriminator(recipe, "shrink"))
+
+
+def least_crop(recipe: Recipe) -> int:
+    """HR pixels that the side of a patch must have at least, for the discriminator."""
+    return _of_discriminator(recipe, "least")
+
+
+def _of_discriminator(recipe: Recipe, name: str) -> int:
+    player = recipe.discriminator
+    return getattr(player.func if isinstance(player, partial) else player, name, 1)
+
+
 def describe(recipe: Recipe) -> dict[str, str]:
     """Every field of a recipe as text, functions by name: what a log, a card and `diff` show."""
     return {f.name: _text(getattr(recipe, f.name)) for f in fields(recipe)}
+
+
+def described_before(saved: Mapping[str, str]) -> dict[str, str]:
+    """A description that an earlier version wrote, with the fields that it did not know at what they had been."""
+    known = {f.name: _text(f.default) for f in fields(Recipe) if f.default is not MISSING}
+    return {**known, **saved}
 
 
 def diff(old: Recipe, new: Recipe) -> str:
@@ -181,4 +349,6 @@ def _text(value: Any) -> str:
         return f"{_text(value.func)}({', '.join(f'{k}={_text(v)}' for k, v in value.keywords.items())})"
     if isinstance(value, tuple):
         return f"({', '.join(_text(v) for v in value)})"
-    return value.__name__ if callable(value) else str(value)
+    if isinstance(value, Pass):
+        return next((name for name, known in NAMED.items() if known == value), repr(value))
+    return value.name if isinstance(value, Game) else value.__name__ if callable(value) else str(value)

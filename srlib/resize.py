@@ -1,7 +1,7 @@
 """imresize: MATLAB's resampling as two small matrices, exact at the border, on any device, differentiable."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -98,6 +98,21 @@ def imresize(
     columns_first = scales[1] < scales[0] or (scales[0] == scales[1] > 1 and x.dtype != torch.uint8)
     first, second = reversed(sides) if columns_first else sides
     return step(step(x, *first), *second)
+
+
+def resized_rows(
+    read: Callable[[int, int], Tensor], size: tuple[int, int], new: tuple[int, int]
+) -> Iterator[tuple[int, Tensor]]:
+    """`imresize` with size=new of a picture that is not in memory whole, some rows at a time from the top.
+
+    read(begin, end) gives its rows, (1, C, end - begin, W) floats; size its (H, W) -> (the first row, the rows).
+    """
+    first, scale = 0, new[1] / size[1]
+    matrix = _bands(size[0], new[0], new[0] / size[0], True, "bicubic", torch.float32, torch.device("cpu"))
+    for start, block in zip(matrix.starts, matrix.blocks, strict=True):
+        rows = _resize_side(read(start, start + block.shape[1]), 3, new[1], scale, True, "bicubic")
+        yield first, bands.apply(bands.Bands((0,), (block,)), rows, 2)
+        first += block.shape[0]
 
 
 def _resize_side(x: Tensor, dim: int, outputs: int, scale: float, antialias: bool, kernel: KernelName) -> Tensor:

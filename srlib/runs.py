@@ -2,39 +2,44 @@
 
 import json
 import os
-import re
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
-from torch import nn
 
-from srlib import checkpoints, datasets, distributed, evaluation, image, tiers, training, zoo
+from srlib import checkpoints, datasets, distributed, health, tiers, training, zoo
 from srlib.distributed import World
+from srlib.features import within_reach
 from srlib.files import write_text
-from srlib.inference import checked, network_model
+from srlib.hooks import convention_of, saving, stopping, validate, watched_set
+from srlib.inference import checked
 from srlib.logs import Log, progress
-from srlib.patches import Patches, batches, crop_to_multiple, share_of
+from srlib.patches import Patches, batches, checked_crop, share_of
 from srlib.precision import Precision, best_precision
-from srlib.recipes import RECIPES, Recipe, budgeted, describe, rescaled
-from srlib.resize import KernelName, imresize
-from srlib.training import Hook, Run, every
+from srlib.recipes import (
+    RECIPES,
+    SHALLOW,
+    Recipe,
+    budgeted,
+    check_use,
+    crop_unit,
+    describe,
+    least_crop,
+    rescaled,
+    with_blocks,
+)
+from srlib.starts import begin_with
+from srlib.state import Run
+from srlib.training import every
 
-LOG, SUMMARY, WEIGHTS, BEST, SAMPLES = "log.csv", "run.json", "weights.safetensors", "best.safetensors", "samples"
+LOG, SUMMARY, WEIGHTS = "log.csv", "run.json", "weights.safetensors"
+GOOD = "good.safetensors"  # of a game that was given up
 SAVE_SECONDS = 300.0  # what a killed run loses at most, whatever --save-every says
-SAMPLE_SIDE = 96  # LR pixels of a sample picture
-SAMPLES_KEPT = 3  # pictures of the validation set
-
-
-class Stopped(Exception):
-    """The run was interrupted after a whole step; its checkpoint is saved."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def planned(name: str, chosen: dict[str, Any], device: torch.device) -> tuple[Re
     """A recipe by name with the fields that its owner chose; with a budget in minutes also fitted to the device.
 
     Returns the recipe, and all that was chosen, which leads to the same recipe on any device. Raises ValueError for
-    an unknown name.
+    an unknown name, and for a choice that the recipe has no use for.
     """
     if name not in RECIPES:
         raise ValueError(f"recipe {name!r} is not known: choose one of {', '.join(RECIPES)}")
@@ -67,7 +72,20 @@ def planned(name: str, chosen: dict[str, Any], device: torch.device) -> tuple[Re
         recipe = budgeted(recipe, minutes=chosen["minutes"])
         fitting = tiers.tier(recipe, device)
         chosen = {"batch": fitting.batch, "hr_crop": fitting.hr_crop, **chosen}
-    return replace(recipe, **chosen), chosen
+        looks = chosen.get("perceptual_weight", recipe.perceptual_weight)
+        if recipe.features and looks and not {"features", "random_features"} & chosen.keys():
+            chosen["features"] = within_reach(recipe.features)
+            if chosen["features"] != recipe.features:
+                chosen = {**SHALLOW.get(name, {}), **chosen}
+    if "blocks" in chosen:
+        recipe = with_blocks(recipe, chosen["blocks"])
+    if "lr_data" in chosen:  # pairs come as they are
+        if "data" not in chosen:
+            raise ValueError("--lr-data names the LR partners of --data: name both")
+        recipe = replace(recipe, passes=(), canvas=1.0)
+    recipe = replace(recipe, **{name: value for name, value in chosen.items() if name != "blocks"})
+    check_use(recipe, chosen)
+    return recipe, chosen
 
 
 def train(
@@ -97,7 +115,7 @@ def _train(
 ) -> Run:
     saved = checkpoints.newest(folder) if resume else None
     earlier = saved[1]["notes"].get("validation") if saved else None
-    watched = options.validation or earlier or _watched()
+    watched = options.validation or earlier or watched_set()
     datasets.files(watched)  # a wrong name is told now, not at the first validation
     precision = options.precision or (saved[1]["precision"] if saved else best_precision(device))
     run = training.start(
@@ -106,28 +124,45 @@ def _train(
     if saved:
         checkpoints.load_checkpoint(run, saved[0])
         options = replace(options, weights=run.notes["weights"])
-    elif options.weights and (new := _begin_with(run, options.weights)) and not quiet:
+    elif options.weights and (new := begin_with(run, options.weights)) and not quiet:
         print(f"{options.weights} is for another scale; newly initialised are {', '.join(new)}", file=sys.stderr)
+    seen = run.features.source if run.features else None
+    if saved and run.notes.get("features") != seen:
+        raise ValueError(
+            f"the run looked through {run.notes.get('features')}, now it would through {seen}: name the same file by "
+            "SRLIB_VGG19"
+        )
     if watched != earlier:
         run.best = float("-inf")  # on another set it is another figure
         run.terms.pop("psnr", None)
         run.notes.pop("last_psnr", None)
-    run.notes |= {"weights": options.weights, "validation": watched, **notes}
+    run.notes |= {"weights": options.weights, "validation": watched, "features": seen, **notes}
     try:
-        pictures = datasets.load(recipe.data, quiet=quiet)
+        pictures, small = _pictures(recipe, quiet)
     except datasets.DatasetError as error:
+        if recipe.lr_data is not None:
+            raise
         raise datasets.DatasetError(f"{error}; --data pictures/train needs no download") from error
-    patches = Patches(pictures, scale=recipe.scale, hr_crop=recipe.hr_crop, seed=recipe.seed)
+    patches = Patches(
+        pictures,
+        scale=recipe.scale,
+        hr_crop=recipe.hr_crop,
+        seed=recipe.seed,
+        lr=small,
+        passes=recipe.passes,
+        canvas=round(recipe.hr_crop * recipe.canvas),
+        sharpened=recipe.sharpened,
+    )
     if not options.workers and tiers.fits_on(device, patches.bytes):  # other processes cannot reach the GPU's memory
         patches.to(device)
     source = batches(
         patches, batch=recipe.batch, first=run.step, workers=options.workers, rank=here.rank, ranks=here.size
     )
     run.fraction = training.used(run, recipe.steps, recipe.minutes)
-    with progress(run, quiet=quiet) as show, _stopping() as stopping:
-        hooks = [show, stopping(folder)]
+    with progress(run, quiet=quiet) as show, stopping() as stop:
+        hooks = [show, stop(folder)]
         if here.leads:
-            log = Log(folder / LOG, step=run.step, every=options.log_every)
+            log = Log(folder / LOG, recipe, step=run.step, every=options.log_every)
             hooks = [
                 every(options.validate_every, partial(validate, name=watched, folder=folder)),
                 log,
@@ -136,7 +171,11 @@ def _train(
             ]
         try:
             with tiers.ladder(run):
-                training.fit(run, source, hooks=hooks)
+                training.fit(run, source, hooks=[health.watch, *hooks])
+        except health.Collapsed as error:
+            if here.leads:
+                zoo.save(run.result, folder / GOOD, scale=recipe.scale)
+            raise health.Collapsed(f"{error}; the last good weights are {folder / GOOD}") from error
         except (AssertionError, RuntimeError) as error:
             if not options.compiled:
                 raise
@@ -151,6 +190,13 @@ def _train(
         told = summary(run, options, patches, watched, here)
         write_text(folder / SUMMARY, json.dumps(told, indent=1) + "\n")
     return run
+
+
+def _pictures(recipe: Recipe, quiet: bool) -> tuple[list[torch.Tensor], list[torch.Tensor] | None]:
+    """The recipe's HR pictures, and their LR partners if they are not made of them."""
+    if recipe.lr_data is None:
+        return datasets.load(recipe.data, quiet=quiet), None
+    return datasets.load_pairs(recipe.data, recipe.lr_data, scale=recipe.scale, quiet=quiet)
 
 
 @contextmanager
@@ -174,67 +220,21 @@ def _check(recipe: Recipe, folder: Path, options: Options, resume: bool) -> None
     if resume and options.weights:
         raise ValueError(f"a resumed run goes on from its own weights, not from {options.weights}: leave --start out")
     share_of(recipe.batch, distributed.world().size)
+    if recipe.hr_crop % (unit := crop_unit(recipe)) and unit > recipe.scale:
+        nearest = max(recipe.hr_crop // unit, 1) * unit
+        raise ValueError(
+            f"hr_crop {recipe.hr_crop} is no multiple of {unit}, as {recipe.name}'s scale and discriminator need: "
+            f"take {nearest}"
+        )
+    if recipe.hr_crop < (least := least_crop(recipe)):
+        raise ValueError(
+            f"hr_crop {recipe.hr_crop} is too small for {recipe.name}'s discriminator: take {least} or more"
+        )
+    checked_crop(recipe.hr_crop, recipe.scale)
     if recipe.hr_crop <= 2 * recipe.label_margin:
         raise ValueError(
             f"hr_crop {recipe.hr_crop} leaves nothing between label margins of {recipe.label_margin}: take a larger one"
         )
-
-
-def _begin_with(run: Run, weights: str) -> list[str]:
-    """Starts from other weights; those of another scale are taken where they fit. Returns the tensors that stay new."""
-    earlier = _earlier(weights, run.recipe.scale)
-    try:
-        if type(earlier) is not type(run.generator):
-            raise zoo.WeightsError(f"it is {type(earlier).__name__}")
-        new = zoo.load_matching(run.generator, earlier.state_dict())
-        if new and earlier.scale == run.generator.scale:
-            raise zoo.WeightsError(f"{', '.join(new)} have other shapes")
-    except zoo.WeightsError as error:
-        raise ValueError(
-            f"{weights} is another network than {run.recipe.name}'s ({error}): start from one of its kind"
-        ) from error
-    if run.average is not None:
-        run.average.load_state_dict(run.generator.state_dict())
-    return new
-
-
-def validate(run: Run, name: str, folder: Path) -> None:
-    """A hook: PSNR of the result on a set, into run.terms["psnr"] and run.best; sample pictures; the best weights."""
-    with training.judging(run.result):
-        model = network_model(run.result, name=run.recipe.name, device=run.device)
-        [result] = evaluation.evaluate(model, [name], convention=convention_of(run.recipe))
-        for path in datasets.files(name)[:SAMPLES_KEPT]:
-            hr = crop_to_multiple(_middle(image.read(path).rgb, SAMPLE_SIDE * model.scale), model.scale)
-            lr = imresize(image.to_uint8(hr), scale=1 / model.scale)
-            bicubic = image.to_float(imresize(lr, scale=model.scale))
-            image.write(folder / SAMPLES / f"{path.stem}-{run.step:09}.png", torch.cat([bicubic, model(lr), hr], 3))
-    run.terms["psnr"] = result.mean().psnr
-    if run.terms["psnr"] > run.best:
-        run.best = run.terms["psnr"]
-        zoo.save(run.result, folder / BEST, scale=run.recipe.scale)
-
-
-def saving(folder: Path, *, steps: int, seconds: float) -> Hook:
-    """A hook: keeps the run after so many steps, or seconds of training where steps are slow, and at its end."""
-    last = 0.0
-
-    def save(run: Run) -> None:
-        nonlocal last
-        if run.step % steps == 0 or run.fraction >= 1 or run.seconds - last >= seconds > 0:
-            checkpoints.keep(run, folder)
-            last = run.seconds
-
-    return save
-
-
-def convention_of(recipe: Recipe) -> str:
-    """The protocol that a recipe is watched by: y-only for a network of luma, else y-of-rgb."""
-    return "y-only" if recipe.luma else "y-of-rgb"
-
-
-def _middle(picture: torch.Tensor, side: int) -> torch.Tensor:
-    top, left = (max(length - side, 0) // 2 for length in picture.shape[-2:])
-    return picture[..., top : top + side, left : left + side]
 
 
 def summary(run: Run, options: Options, patches: Patches, watched: str, here: World) -> dict[str, Any]:
@@ -247,6 +247,8 @@ def summary(run: Run, options: Options, patches: Patches, watched: str, here: Wo
         "steps": run.step,
         "minutes": round(run.seconds / 60, 1),
         "skipped_steps": run.skipped,
+        **({"features": run.features.source} if run.features else {}),
+        **({"setbacks": run.notes.get("collapses", [])} if run.opponent else {}),
         "waited_for_data": round(run.waited / max(run.seconds, 1e-9), 4),
         "processes": here.size,
         "device": device_name(run.device),
@@ -256,7 +258,7 @@ def summary(run: Run, options: Options, patches: Patches, watched: str, here: Wo
             "set": watched,
             "convention": convention_of(run.recipe),
             "psnr": run.terms.get("psnr"),
-            "best": run.best,
+            **({} if run.opponent else {"best": run.best}),
         },
     }
 
@@ -267,107 +269,8 @@ def _history(weights: str) -> Any:
     return json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else Path(weights).name
 
 
-def publish(folder: Path, name: str, *, sets: Sequence[str] = ("Set5", "Set14"), target: Path = zoo.FOLDER) -> Path:
-    """Turns a finished run into shipped weights: file (float16), log and card side by side as NAME_xSCALE.
-
-    The card holds the run's summary and what the shipped file measures on the sets, by every convention that its
-    network can take. Returns its path. Raises ValueError if the run is not finished or a set is not here.
-    """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) or name in get_args(KernelName):
-        raise ValueError(f"{name!r} cannot name a model: take lower-case letters, digits, _ and -, no kernel's name")
-    if not (folder / SUMMARY).is_file():
-        raise ValueError(f"{folder} holds no finished run: {SUMMARY} is missing")
-    network = zoo.load(folder / WEIGHTS)
-    network.half().float()  # what the shipped file will hold
-    model = network_model(network, name=name)
-    stem = target / f"{name}_x{model.scale}"
-    measured = {
-        convention: {r.name: r.mean()._asdict() for r in evaluation.evaluate(model, sets, convention=convention)}
-        for convention in evaluation.conventions_of(model)
-    }
-    told = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    log = stem.with_suffix(".csv")
-    stages = list(_stages(told))
-    card = {
-        "model": name,
-        "parameters": model.parameters,
-        "data": f"{told['recipe']['data']}, {told['pictures']} pictures",
-        "steps": sum(stage["steps"] for stage in stages),
-        "minutes": round(sum(stage["minutes"] for stage in stages), 1),
-        "device": told["device"],
-        "precision": told["precision"],
-        "log": log.name,  # of the last stage
-        "measured": measured,
-        "stages": stages,
-    }
-    write_text(log, (folder / LOG).read_text(encoding="utf-8"))
-    write_text(stem.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
-    # Last: the model is there with its card.
-    zoo.save(network, stem.with_suffix(".safetensors"), scale=model.scale, half=True)
-    return stem.with_suffix(".json")
-
-
-def _stages(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The runs that led to some weights, the first one first."""
-    if isinstance(told["start"], dict):
-        yield from _stages(told["start"])
-    yield {**told, "start": "the stage before" if isinstance(told["start"], dict) else told["start"]}
-
-
 def device_name(device: torch.device) -> str:
     """The device in words: the GPU's name, or the CPU's number of threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
-
-
-def _watched() -> str:
-    try:
-        datasets.files("Set5")
-    except datasets.DatasetError:
-        return "pictures/held-out"
-    return "Set5"
-
-
-def _earlier(weights: str, wanted: int) -> nn.Module:
-    """The network to start from: a shipped one of the nearest scale, or a file's, which may tell its scale or not."""
-    if shipped := zoo.scales(weights):
-        return zoo.load(weights, scale=min(shipped, key=lambda s: abs(s - wanted)))
-    if told := zoo.told_scale(Path(weights)):
-        return zoo.load(weights, scale=told)
-    for scale in (wanted, None, 2):  # by its shapes alone; A2N's are those of x2 and x3 alike
-        try:
-            return zoo.load(weights, scale=scale)
-        except zoo.WeightsError as error:
-            reason = error
-    raise reason
-
-
-@contextmanager
-def _stopping() -> Iterator[Callable[[Path], Hook]]:
-    """Ctrl-C and SIGTERM end the run after the step under way; a second Ctrl-C ends it at once."""
-    asked = threading.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    main = threading.current_thread() is threading.main_thread()
-
-    def ask(number: int, frame: object) -> None:
-        asked.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    old = [signal.signal(s, ask) for s in signals] if main else []
-
-    def hook(folder: Path) -> Hook:
-        def stop(run: Run) -> None:
-            [anywhere] = distributed.largest([float(asked.is_set())], run.device)
-            if anywhere and run.fraction < 1:
-                if distributed.world().leads:
-                    checkpoints.keep(run, folder)
-                raise Stopped(f"stopped at step {run.step}; --resume goes on from there")
-
-        return stop
-
-    try:
-        yield hook
-    finally:
-        for s, handler in zip(signals, old, strict=False):
-            signal.signal(s, handler)

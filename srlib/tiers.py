@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,10 +11,11 @@ from torch import Tensor
 from srlib import distributed, training
 from srlib.inference import out_of_memory
 from srlib.precision import Precision
-from srlib.recipes import Recipe
-from srlib.training import Run
+from srlib.recipes import Recipe, crop_unit
+from srlib.state import Run
 
 CPU_BATCH, CPU_SIDE = 8, 32  # patches, and their LR pixels a side: 0.2 to 0.4 s a step of SRResNet and A2N on two cores
+CPU_GAME_SIDE = 24  # of a game, whose step is that of three networks: 0.8 s of SRGAN on one core
 BIG_GPU = 20 * 2**30  # bytes from which a GPU waits for its CPU with the papers' small batches
 LARGEST = 4096  # patches that `largest_batch` tries
 
@@ -31,7 +32,8 @@ def tier(recipe: Recipe, device: torch.device) -> Tier:
     """The tier of a device for a recipe that is bound by time: the CPU takes less than the paper, a big GPU more."""
     if device.type == "cpu":
         side = recipe.hr_crop // recipe.scale
-        crop = recipe.hr_crop if recipe.luma else min(side, CPU_SIDE) * recipe.scale
+        most = CPU_GAME_SIDE if recipe.discriminator else CPU_SIDE
+        crop = recipe.hr_crop if recipe.luma else min(side, most) * recipe.scale
         return Tier(min(recipe.batch, CPU_BATCH), crop)
     big = memory_of(device) >= BIG_GPU
     return Tier(2 * recipe.batch if big else recipe.batch, recipe.hr_crop)
@@ -48,7 +50,8 @@ def fits_on(device: torch.device, size: int) -> bool:
 
 
 def largest_batch(recipe: Recipe, device: torch.device, precision: Precision) -> int:
-    """The largest power of two of patches for which two training steps fit into the device's memory.
+    """The largest power of two of patches for which two training steps fit into the device's memory,
+    and which the recipe's pool holds.
 
     Raises ValueError on a CPU, whose memory ends by the system's ending the process, for one of several processes,
     and if not even one patch fits.
@@ -60,7 +63,7 @@ def largest_batch(recipe: Recipe, device: torch.device, precision: Precision) ->
 
     def fits(batch: int) -> bool:
         try:
-            run = training.start(recipe, device=device, precision=precision)
+            run = training.start(replace(recipe, warm_up=0), device=device, precision=precision)  # both players learn
             lr, hr = _noise(recipe, batch, device)
             for _ in range(2):
                 training.train_step(run, lr, hr)
@@ -71,15 +74,15 @@ def largest_batch(recipe: Recipe, device: torch.device, precision: Precision) ->
             gc.collect()
             torch.cuda.empty_cache()
 
-    if not (found := _last_that(fits)):
+    if not (found := _last_that(fits, min(LARGEST, recipe.pool or LARGEST))):
         raise ValueError(f"not even one patch of {recipe.hr_crop} HR pixels fits on {device}: take a smaller --hr-crop")
     return found
 
 
-def _last_that(fits: Callable[[int], bool]) -> int:
-    """The largest power of two, up to LARGEST, for which this and all smaller ones hold; 0 for none."""
+def _last_that(fits: Callable[[int], bool], most: int) -> int:
+    """The largest power of two, up to most, for which this and all smaller ones hold; 0 for none."""
     size = 1
-    while size <= LARGEST and fits(size):
+    while size <= most and fits(size):
         size *= 2
     return size // 2
 
@@ -112,8 +115,8 @@ def _steps_down(run: Run) -> str:
         lower.append("--precision bf16 (half the memory)")
     if recipe.batch > 1:
         lower.append(f"--batch {recipe.batch // 2}")
-    if recipe.hr_crop > 2 * recipe.scale:
-        lower.append(f"--hr-crop {recipe.hr_crop // 2 // recipe.scale * recipe.scale}")
+    if recipe.hr_crop > 2 * (unit := crop_unit(recipe)):
+        lower.append(f"--hr-crop {recipe.hr_crop // 2 // unit * unit}")
     steps = "; ".join(lower) or "a smaller network is what is left"
     return (
         f"{where} has no room for a step of {recipe.batch} patches of {recipe.hr_crop} HR pixels in {run.precision}, "

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from srlib.files import atomically
-from srlib.models import a2n, srcnn, srresnet
+from srlib.models import a2n, compact, rrdbnet, srcnn, srresnet
 
 FOLDER = Path(__file__).with_name("weights")
 # Each paper's file tells whether a state dict is its own network's.
-_LAYOUTS = (srcnn.from_state, srresnet.from_state, a2n.from_state)
+_LAYOUTS = (srcnn.from_state, srresnet.from_state, a2n.from_state, rrdbnet.from_state, compact.from_state)
 # The keys under which training scripts, srlib's too, wrap the weights, most telling first.
 _WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "average", "generator", "model", "net")
 
@@ -38,8 +38,33 @@ def card(name: str, scale: int) -> dict[str, Any]:
 
 
 def table() -> str:
-    """The shipped models as a Markdown table: parameters, and PSNR (dB) / SSIM as their cards measured them."""
-    return tabulated([card(name, scale) | {"scale": scale} for name in names() for scale in scales(name)])
+    """The shipped models as a Markdown table: parameters, and PSNR (dB) / SSIM as their cards measured them.
+
+    By the papers' conventions, and without the networks of games: PSNR is not their merit, see `srlib plane`.
+    """
+    rows = [card(name, scale) | {"scale": scale} for name in names() for scale in scales(name)]
+    for row in rows:
+        row["measured"].pop("degraded", None)
+    return tabulated([row for row in rows if "game" not in row])
+
+
+def is_game(name: str, scale: int) -> bool:
+    """Whether a shipped model was trained in a game: then PSNR is not its merit."""
+    return "game" in card(name, scale)
+
+
+def perceived(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """Ways to enlarge as a Markdown table: how natural they look, and how faithful they are.
+
+    rows: name -> "niqe", "sharpness" (times the truth's), "vgg" where it is known, "psnr" in dB, "ssim".
+    """
+    lines = [["network", "NIQE (lower)", "sharpness (1 is the truth's)", "VGG distance (lower)", "PSNR / SSIM"]]
+    lines.append(["---"] * len(lines[0]))
+    for name, row in rows.items():
+        vgg = f"{row['vgg']:.3f}" if "vgg" in row else "not run"
+        faithful = f"{row['psnr']:.2f} / {row['ssim']:.4f}"
+        lines.append([name, f"{row['niqe']:.2f}", f"{row['sharpness']:.2f}", vgg, faithful])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def tabulated(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -83,6 +108,8 @@ def load(model: str | Path, *, scale: int | None = None) -> nn.Module:
             known = ", ".join(names())
             raise WeightsError(f"{model} is neither a shipped model ({known}) nor a weights file that exists")
     state, metadata = read_state(path)
+    if spoilt := [key for key, value in state.items() if not bool(torch.isfinite(value).all())]:
+        raise WeightsError(f"{path.name} holds weights that are not finite ({spoilt[0]}): take another file")
     told = _told(metadata)
     if told is not None and scale is not None and told != scale:
         raise WeightsError(f"{path.name} was trained for scale {told}, not {scale}: use --scale {told}")
@@ -93,7 +120,7 @@ def load(model: str | Path, *, scale: int | None = None) -> nn.Module:
     if found is None:
         raise WeightsError(
             f"{path.name} holds {len(state)} tensors ({', '.join(list(state)[:3])}, ...) of no network known here: "
-            "SRCNN, SRResNet and A2N are"
+            "SRCNN, SRResNet, A2N, RRDBNet and SRVGGNetCompact are"
         )
     return found.eval()
 
@@ -144,12 +171,20 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         else:
             raw = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(
-            f"{path} is no weights file that can be read safely ({reason}): "
+            f"{path} is no weights file that can be read safely ({_reason(path, error)}): "
             "expected .safetensors, or a .pth of plain tensors"
         ) from error
     return _unwrapped(raw, path), metadata
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Why a file cannot be read, without torch's advice to execute what is in it."""
+    if path.suffix != ".safetensors" and not isinstance(error, OSError):
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"PK"
+        return "it holds more than tensors, or is cut short" if zipped else "it holds no tensors that torch.save wrote"
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _unwrapped(raw: Any, path: Path) -> dict[str, Tensor]:

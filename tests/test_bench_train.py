@@ -1,7 +1,5 @@
 """`srlib bench train` measures every way in turn; how fast it was is nobody's assertion."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -12,14 +10,18 @@ from srlib.recipes import RECIPES
 CPU = torch.device("cpu")
 
 
-def test_every_way_is_measured_and_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = replace(RECIPES["srcnn"], batch=1, hr_crop=24)
+@pytest.mark.parametrize(("name", "side"), [("srcnn", 24), ("srgan", 32)])
+def test_every_way_is_measured_and_a_missing_compiler_is_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, side: int
+) -> None:
+    recipe = bench_train._measurable(RECIPES[name], CPU)
+    assert recipe.random_features == (name == "srgan")  # no file is needed
 
     def no_compiler(*_: object, **__: object) -> None:
         raise RuntimeError("no compiler")
 
     monkeypatch.setattr(torch, "compile", no_compiler)
-    monkeypatch.setattr(bench_train.tiers, "tier", lambda recipe, device: bench_train.tiers.Tier(1, 24))
+    monkeypatch.setattr(bench_train.tiers, "tier", lambda recipe, device: bench_train.tiers.Tier(2, side))
     rows = {row.way: row for row in bench_train.measure(recipe, CPU, Effort(rounds=1, steps=1))}
     compiled = next(row for way, row in rows.items() if "compiled" in way)
     assert compiled.reason == "no compiler"

@@ -93,7 +93,7 @@ def test_whole_set_is_used_as_it_is(data: Path, monkeypatch: pytest.MonkeyPatch)
     assert files("BSDS500/train") == [data / "BSDS500/train/t.png"]
     datasets.get("Set5", "BSDS500", "pictures")
     load("Set5")
-    datasets.check("Set5")
+    datasets.inventory("Set5")
     datasets.status()
     assert snapshot(data) == before
 
@@ -205,28 +205,15 @@ def test_load_gives_the_pixels_of_pillow(data: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == ""
 
 
-def test_check_names_every_problem(data: Path, tmp_path: Path) -> None:
-    assert [(row.size, row.problems) for row in datasets.check("Set5")] == [((50, 60), ())] * 3
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    contents = {
-        "cut.png": picture(1)[:-3000],
-        "empty.png": b"",
-        "good.png": picture(2),
-        "small.png": picture(3, 47),
-    }
-    for name, content in (contents | {"twin.png": picture(2), "text.jpg": b"hello"}).items():
-        (mine / name).write_bytes(content)
-    found = {row.path.name: " ".join(row.problems) for row in datasets.check(mine)}
-    assert found.pop("cut.png").startswith("corrupt: ") and found.pop("text.jpg").startswith("corrupt: ")
-    assert found == {
-        "empty.png": "empty file", "good.png": "", "small.png": "smaller than 48 pixels",
-        "twin.png": "same as good.png",
-    }  # fmt: skip
+def test_inventory_says_what_is_missing_and_what_has_changed(data: Path, tmp_path: Path) -> None:
+    assert datasets.inventory("Set5") == {data / "Set5" / name: "" for name in ("a.png", "b.png", "c.png")}
     (data / "Set5" / "a.png").unlink()
     (data / "Set5" / "b.png").write_bytes(picture(7))
-    rows = {row.path.name: " ".join(row.problems) for row in datasets.check("Set5")}
-    assert rows == {"a.png": "missing", "b.png": "not the file of the set (SHA-256 differs)", "c.png": ""}
+    found = {path.name: objection for path, objection in datasets.inventory("Set5").items()}
+    assert found == {"a.png": "missing", "b.png": "not the file of the set (SHA-256 differs)", "c.png": ""}
+    assert datasets.inventory(data / "Set5") == {data / "Set5" / name: "" for name in ("b.png", "c.png")}
+    with pytest.raises(DatasetError, match="1 of 1 files missing"):
+        datasets.inventory("T91")
 
 
 def archive(path: Path, entries: dict[str, bytes]) -> Path:

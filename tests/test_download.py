@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import random
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -251,3 +252,26 @@ def test_fetch_all_stops_at_the_first_failure(server: Server, tmp_path: Path) ->
     assert len(server.asked) < 60
     for job in todo:
         assert not job.path.exists() or sha(job.path.read_bytes()) == job.sha256
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files are not locked there")
+def test_another_download_is_waited_for_while_it_gets_on(server: Server, tmp_path: Path) -> None:
+    import fcntl
+
+    with (tmp_path / "a.part").open("ab", buffering=0) as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(DownloadError, match=r"a\.part is being written by another download"):
+            fetch(server.url + "/a", tmp_path / "a", sha256=sha(BODY), timeout=0.2)
+
+        def get_on() -> None:
+            for k in range(8):
+                other.write(BODY[1000 * k : 1000 * (k + 1)])
+                time.sleep(0.15)
+            fcntl.flock(other, fcntl.LOCK_UN)
+
+        thread = threading.Thread(target=get_on)
+        thread.start()
+        fetch(server.url + "/a", tmp_path / "a", sha256=sha(BODY), timeout=0.6)  # of the 1.2 s that the other takes
+        thread.join()
+    assert (tmp_path / "a").read_bytes() == BODY
+    assert server.asked == [("/a", "bytes=8000-")]

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,33 +14,23 @@ from typing import Any
 
 import pytest
 import torch
+from noise_batches import noise_batch, noise_source
 from torch import Tensor, nn
 
-from srlib import checkpoints, cli, distributed, image, logs, runs, tiers, training, zoo
+from srlib import checkpoints, cli, distributed, hooks, image, logs, runs, starts, tiers, training, zoo
+from srlib.commands import options
 from srlib.losses import l1
 from srlib.models import A2N, SRResNet
 from srlib.patches import Patches
 from srlib.precision import PRECISIONS, best_precision
-from srlib.recipes import A2N_PAPER, RECIPES, SRCNN_FAST, SRRESNET, Recipe, budgeted, rescaled, warm_cosine
-from srlib.resize import imresize
+from srlib.recipes import A2N_PAPER, RECIPES, SRCNN_FAST, SRRESNET, budgeted, rescaled
+from srlib.schedules import warm_cosine
+from srlib.state import Run
 
 SMALL = replace(
     SRRESNET, generator=partial(SRResNet, channels=8, num_blocks=2), data=(), scale=2, hr_crop=16, batch=4, steps=8
 )
 PLAIN = replace(SMALL, generator=partial(SRResNet, channels=8, num_blocks=2, batch_norm=False))
-
-
-def _batch(number: int, recipe: Recipe) -> list[Tensor]:
-    rng = torch.Generator().manual_seed(number)
-    hr = torch.randint(256, (recipe.batch, 3, recipe.hr_crop, recipe.hr_crop), generator=rng, dtype=torch.uint8)
-    return [imresize(hr, scale=1 / recipe.scale), hr]
-
-
-def _source(run: training.Run) -> Iterator[list[Tensor]]:
-    number = run.step
-    while True:
-        yield _batch(number, run.recipe)
-        number += 1
 
 
 def _weights(model: nn.Module) -> Tensor:
@@ -51,7 +41,7 @@ def test_a_batch_in_parts_is_the_same_step() -> None:
     ends = []
     for parts in (1, 2, 3):  # 3: of 4 pictures, parts of 2, 1 and 1
         run = training.start(replace(PLAIN, optimizer=torch.optim.SGD, learning_rate=0.1), accumulate=parts)
-        training.fit(run, _source(run), steps=3)
+        training.fit(run, noise_source(run), steps=3)
         ends.append((_weights(run.generator), run.terms["loss"]))
     assert all(torch.allclose(ends[0][0], weights, atol=1e-6) for weights, _ in ends)
     assert [loss for _, loss in ends] == pytest.approx([ends[0][1]] * 3, rel=1e-5)
@@ -68,7 +58,7 @@ def test_a_clipped_gradient_has_the_norm_that_was_asked_for() -> None:
     for clip in (None, 1e-3):
         run = training.start(replace(PLAIN, optimizer=torch.optim.SGD, learning_rate=1.0, clip=clip))
         before = _weights(run.generator)
-        training.train_step(run, *(x / 255 for x in _batch(0, PLAIN)))
+        training.train_step(run, *(x / 255 for x in noise_batch(0, PLAIN)))
         moves.append(float((_weights(run.generator) - before).norm()))
     assert moves[0] > 0.01
     assert moves[1] == pytest.approx(1e-3, rel=1e-3)
@@ -86,7 +76,7 @@ def test_the_average_moves_slowly_towards_the_network() -> None:
 def test_the_average_is_measured_and_shipped() -> None:
     run = training.start(replace(SMALL, ema=0.5, optimizer=torch.optim.SGD, learning_rate=0.1))
     seen = [_weights(run.generator)]
-    training.fit(run, _source(run), steps=3, hooks=[lambda r: seen.append(_weights(r.generator))])
+    training.fit(run, noise_source(run), steps=3, hooks=[lambda r: seen.append(_weights(r.generator))])
     expected = seen[0]
     for weights in seen[1:]:
         expected = 0.5 * expected + 0.5 * weights
@@ -100,12 +90,16 @@ def test_the_average_is_measured_and_shipped() -> None:
 def test_a_bad_batch_is_skipped_and_counted(precision: Any) -> None:
     run = training.start(SMALL, precision=precision)
 
-    def step(run: training.Run, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
+    def step(run: Run, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
         return training.train_step(run, lr * float("nan") if run.step == 2 else lr, hr)
 
     states = []
     training.fit(
-        run, _source(run), steps=6, step=step, hooks=[lambda r: states.append(copy.deepcopy(r.generator.state_dict()))]
+        run,
+        noise_source(run),
+        steps=6,
+        step=step,
+        hooks=[lambda r: states.append(copy.deepcopy(r.generator.state_dict()))],
     )
     before, after = states[1], states[2]  # of the steps 1 and 2, counted from 0
     assert all(torch.equal(before[key], after[key]) for key in before), "weights or batch statistics have moved"
@@ -118,14 +112,14 @@ def test_a_bad_batch_is_skipped_and_counted(precision: Any) -> None:
 def test_a_step_of_ones_own_that_follows_a_bad_gradient_is_stopped_at_once() -> None:
     run = training.start(PLAIN)
     with pytest.raises(FloatingPointError, match=r"step 1: .*not finite; the last checkpoint"):
-        training.fit(run, _source(run), steps=3, step=lambda run, lr, hr: {"loss": torch.tensor(float("nan"))})
+        training.fit(run, noise_source(run), steps=3, step=lambda run, lr, hr: {"loss": torch.tensor(float("nan"))})
 
 
 def test_fp16_follows_fp32() -> None:
     losses = []
     for precision in ("fp32", "fp16"):
         run = training.start(SMALL, precision=precision)  # type: ignore[arg-type]
-        training.fit(run, _source(run), steps=6)
+        training.fit(run, noise_source(run), steps=6)
         losses.append(run.terms["loss"])
         assert next(run.generator.parameters()).dtype == torch.float32
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
@@ -135,12 +129,12 @@ def test_fp16_follows_fp32() -> None:
 def test_everything_resumes_bit_for_bit(tmp_path: Path) -> None:
     recipe = replace(SMALL, ema=0.9, clip=0.1, schedule=warm_cosine)
     whole = training.start(recipe, precision="fp16")
-    training.fit(whole, _source(whole), steps=8)
+    training.fit(whole, noise_source(whole), steps=8)
     first = training.start(recipe, precision="fp16")
-    training.fit(first, _source(first), steps=8, hooks=[lambda r: r.step == 5 and checkpoints.keep(r, tmp_path)])
+    training.fit(first, noise_source(first), steps=8, hooks=[lambda r: r.step == 5 and checkpoints.keep(r, tmp_path)])
     second = checkpoints.load_checkpoint(training.start(recipe, precision="fp16"), checkpoints.newest(tmp_path)[0])
     assert second.step == 5
-    training.fit(second, _source(second), steps=8)
+    training.fit(second, noise_source(second), steps=8)
     for name in ("generator", "average"):
         mine, theirs = (getattr(run, name).state_dict() for run in (second, whole))
         assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
@@ -151,18 +145,19 @@ def test_everything_resumes_bit_for_bit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("saved", "wanted"), [("bf16", "fp16"), ("fp16", "bf16"), ("fp32", "fp16")])
 def test_a_run_goes_on_in_another_precision(saved: Any, wanted: Any, tmp_path: Path) -> None:
     first = training.start(SMALL, precision=saved)
-    training.fit(first, _source(first), steps=2, hooks=[partial(checkpoints.keep, folder=tmp_path)])
+    training.fit(first, noise_source(first), steps=2, hooks=[partial(checkpoints.keep, folder=tmp_path)])
     path, state = checkpoints.newest(tmp_path)
     assert state["precision"] == saved
+    assert "generator" not in state  # which whoever asks for the plain values would hold while it trains
     second = checkpoints.load_checkpoint(training.start(SMALL, precision=wanted), path)
     assert (second.precision, second.scaler.is_enabled()) == (wanted, wanted == "fp16")
-    training.fit(second, _source(second), steps=4)
+    training.fit(second, noise_source(second), steps=4)
     assert (second.step, second.skipped) == (4, 0)
 
 
 def test_the_last_checkpoints_are_kept_and_a_damaged_one_is_passed_over(tmp_path: Path) -> None:
     run = training.start(SMALL)
-    training.fit(run, _source(run), steps=6, hooks=[training.every(2, partial(checkpoints.keep, folder=tmp_path))])
+    training.fit(run, noise_source(run), steps=6, hooks=[training.every(2, partial(checkpoints.keep, folder=tmp_path))])
     assert [path.name for path in checkpoints.all_in(tmp_path)] == [
         "checkpoint-000000004.pt",
         "checkpoint-000000006.pt",
@@ -187,11 +182,11 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path: Path) -> None:
         pytest.skip("no small disk can be mounted here")
     try:
         run = training.start(SMALL)
-        training.fit(run, _source(run), steps=2)
+        training.fit(run, noise_source(run), steps=2)
         checkpoints.keep(run, disk)
         kept = checkpoints.path_of(disk, 2).read_bytes()
         (disk / "filler").write_bytes(b"x" * (240 * 1024 - len(kept)))
-        training.fit(run, _source(run), steps=4)
+        training.fit(run, noise_source(run), steps=4)
         with pytest.raises(OSError, match=r"was not written.*free some space"):
             checkpoints.keep(run, disk)
         assert checkpoints.newest(disk)[1]["step"] == 2
@@ -262,7 +257,7 @@ def test_running_out_of_memory_names_the_numbers_and_the_steps_down() -> None:
 def test_the_largest_batch_is_the_last_power_of_two_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def full(run: training.Run, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
+    def full(run: Run, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
         asked.append((len(lr), tuple(hr.shape)))
         if len(lr) > 11:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -276,6 +271,7 @@ def test_the_largest_batch_is_the_last_power_of_two_that_fits(monkeypatch: pytes
     assert tiers.largest_batch(PLAIN, torch.device("cuda"), "fp32") == 8
     assert [size for size, _ in asked] == [1, 1, 2, 2, 4, 4, 8, 8, 16]  # two steps each: Adam's moments come with one
     assert asked[-1] == (16, (16, 3, 16, 16))
+    assert tiers.largest_batch(replace(PLAIN, pool=5), torch.device("cuda"), "fp32") == 4
     monkeypatch.setattr(tiers, "LARGEST", 4)
     assert tiers.largest_batch(PLAIN, torch.device("cuda"), "fp32") == 4
     monkeypatch.setattr(training, "train_step", lambda run, lr, hr: full(run, lr.repeat(12, 1, 1, 1), hr))
@@ -312,7 +308,7 @@ def test_determinism_is_set_for_a_run_and_then_as_before(wanted: bool, monkeypat
 
 
 def test_the_commands_precisions_are_the_librarys() -> None:
-    assert cli.PRECISIONS == PRECISIONS  # written twice, so that --help does not import torch
+    assert options.PRECISIONS == PRECISIONS  # written twice, so that --help does not import torch
 
 
 @pytest.fixture
@@ -332,14 +328,14 @@ def test_a_run_leaves_samples_best_weights_and_shares(pictures: Path, tmp_path: 
     more = ("--batch", "2", "--hr-crop", "32", "--steps", "4", "--ema", "0.9", "--precision", "fp32")
     assert cli.main(_command("a2n", pictures, out, *more)) == 0
     assert "a2n x2, 4 steps: batch 2, patches of 32 HR pixels, on cpu in fp32" in capsys.readouterr().out
-    sample = image.read(out / runs.SAMPLES / "0-000000004.png").rgb
+    sample = image.read(out / hooks.SAMPLES / "0-000000004.png").rgb
     assert sample.shape == (1, 3, 60, 3 * 80)  # bicubic, the network's, HR
     truth = image.read(pictures / "0.png").rgb
     assert torch.equal(sample[..., 160:], truth)
     [row] = logs.read_log(out / runs.LOG)
     assert 0 < row["waited"] < 1
     assert row["skipped"] == 0
-    best, last = (zoo.read_state(out / name)[0] for name in (runs.BEST, runs.WEIGHTS))
+    best, last = (zoo.read_state(out / name)[0] for name in (hooks.BEST, runs.WEIGHTS))
     assert all(torch.equal(best[key], last[key]) for key in last)  # one validation only
 
 
@@ -463,7 +459,7 @@ def test_a_start_from_a_file_that_does_not_tell_its_scale(network: Any, theirs: 
     earlier = network(scale=theirs, num_blocks=2)
     torch.save(earlier.state_dict(), tmp_path / "theirs.pth")
     run = training.start(replace(PLAIN, generator=partial(network, num_blocks=2), scale=mine))
-    runs._begin_with(run, str(tmp_path / "theirs.pth"))
+    starts.begin_with(run, str(tmp_path / "theirs.pth"))
     own, state = run.generator.state_dict(), earlier.state_dict()
     assert all(torch.equal(own[name], state[name]) for name in state if name.startswith(("conv", "body", "AAB_trunk")))
 
@@ -471,7 +467,7 @@ def test_a_start_from_a_file_that_does_not_tell_its_scale(network: Any, theirs: 
 def test_a_checkpoint_is_read_as_what_would_be_shipped(tmp_path: Path) -> None:
     for ema, name in ((0.9, "average"), (None, "generator")):
         run = training.start(replace(SMALL, ema=ema))
-        training.fit(run, _source(run), steps=2)
+        training.fit(run, noise_source(run), steps=2)
         checkpoints.save_checkpoint(run, tmp_path / "c.pt")
         loaded, expected = zoo.load(tmp_path / "c.pt").state_dict(), getattr(run, name).state_dict()
         assert all(torch.equal(loaded[key], expected[key]) for key in expected)
@@ -492,7 +488,7 @@ def test_tensorboard_gets_the_same_lines_where_it_is_installed(tmp_path: Path, m
 
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer))  # type: ignore[arg-type]
     run = training.start(PLAIN)
-    training.fit(run, _source(run), steps=2, hooks=[logs.Log(tmp_path / "log.csv", step=0, every=1)])
+    training.fit(run, noise_source(run), steps=2, hooks=[logs.Log(tmp_path / "log.csv", PLAIN, step=0, every=1)])
     rows = logs.read_log(tmp_path / "log.csv")
     losses = [(value, step) for key, value, step in told if key == "loss"]
     assert losses == [(pytest.approx(row["loss"], rel=1e-5), row["step"]) for row in rows]
@@ -517,6 +513,6 @@ def test_a_compiled_network_takes_the_same_steps(monkeypatch: pytest.MonkeyPatch
     ends = []
     for compiled in (False, True):
         run = training.start(PLAIN, compiled=compiled)
-        training.fit(run, _source(run), steps=3)
+        training.fit(run, noise_source(run), steps=3)
         ends.append(_weights(run.generator))
     assert torch.allclose(*ends, atol=1e-6)

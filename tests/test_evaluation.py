@@ -116,7 +116,7 @@ def test_strips_equal_the_whole_picture(coffee: Tensor, monkeypatch: pytest.Monk
     lr = coffee[..., :61, :37]
     with torch.no_grad():
         whole = network(lr).clamp(0, 1)
-    monkeypatch.setattr("srlib.inference.STRIP_PIXELS", 37 * scale**2 * 5)  # five LR rows at a time
+    monkeypatch.setattr("srlib.strips.STRIP_PIXELS", 37 * scale**2 * 5)  # five LR rows at a time
     strips = network_model(network, name="n")(lr)
     assert (strips - whole).abs().max() < 1e-6
 

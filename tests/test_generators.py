@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from srlib import inference, zoo
-from srlib.models import A2N, SRCNN, SRResNet
+from srlib import image, inference, tiles, zoo
+from srlib.models import A2N, SRCNN, RRDBNet, SRResNet, SRVGGNetCompact
 from srlib.models.a2n import A2Block
 from srlib.models.srresnet import enlargement
 
@@ -22,6 +22,9 @@ GENERATORS: dict[str, Callable[[], nn.Module]] = {
     "a2n x2": lambda: A2N(scale=2, num_blocks=2),
     "a2n x4": lambda: A2N(scale=4, num_blocks=2),
     "a2n-m x3": lambda: A2N(scale=3, num_blocks=2, plain_kernel=1),
+    "rrdbnet x4": lambda: RRDBNet(channels=16, growth=8, num_blocks=1),
+    "rrdbnet x2": lambda: RRDBNet(scale=2, channels=16, growth=8, num_blocks=1),
+    "compact x4": lambda: SRVGGNetCompact(channels=16, num_convs=3),
 }
 each = pytest.mark.parametrize("make", GENERATORS.values(), ids=GENERATORS)
 
@@ -100,9 +103,9 @@ def test_channels_last_gives_the_same(make: Callable[[], nn.Module]) -> None:
     assert torch.allclose(last, plain, atol=1e-5)
 
 
-@pytest.mark.parametrize("make", [GENERATORS["srresnet x2"], GENERATORS["a2n x2"]], ids=["srresnet", "a2n"])
-def test_export_and_compile_give_the_same(make: Callable[[], nn.Module]) -> None:
-    model = _made(make).eval()
+@pytest.mark.parametrize("name", ["srresnet x2", "a2n x2", "rrdbnet x4", "compact x4"])
+def test_export_and_compile_give_the_same(name: str) -> None:
+    model = _made(GENERATORS[name]).eval()
     x = torch.rand(2, 3, 16, 12)
     sides = {name: torch.export.Dim(name, min=8, max=512) for name in ("height", "width")}
     exported = torch.export.export(model, (x,), dynamic_shapes=({2: sides["height"], 3: sides["width"]},))
@@ -130,15 +133,22 @@ def test_srresnets_halo_is_what_gradients_say(scale: int) -> None:
     [
         lambda: SRResNet(scale=2, channels=8, num_blocks=2),
         *(lambda scale=scale: A2N(scale=scale, num_blocks=1) for scale in (2, 3, 4)),
+        *(lambda scale=scale: RRDBNet(scale=scale, channels=8, growth=4, num_blocks=1) for scale in (4, 2, 1)),
     ],
 )
 def test_strips_equal_the_whole(make: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
-    model, x = _made(make), torch.rand(1, 3, 60, 20)
+    model, x = _made(make).eval(), torch.rand(1, 3, 61, 21)
+    nn.init.constant_(model.conv_last.bias, 0.5)  # so that little is clipped
     with torch.no_grad():
-        whole = model.eval()(x).clamp(0, 1)
-    monkeypatch.setattr(inference, "STRIP_PIXELS", 900 * int(model.scale) ** 2)  # 45 rows, then 15
-    assert len(list(inference._strips(60, 20, model))) == 2  # type: ignore[arg-type]
-    assert torch.allclose(inference.network_model(model, name="test")(x), whole, atol=1e-6)
+        whole = model(x).clamp(0, 1)
+    strips, cuts = tiles.strips, []
+    monkeypatch.setattr(tiles, "strips", lambda *args: cuts.extend(strips(*args)) or strips(*args))
+    for name in ("STRIP_PIXELS", "TAIL_PIXELS"):
+        monkeypatch.setattr(f"srlib.strips.{name}", 900 * int(model.scale) ** 2)  # 42 rows, then 19
+    made = inference.network_model(model, name="test")(x)
+    assert len(cuts) == 2
+    assert torch.allclose(made, whole, atol=1e-6)
+    assert 0.005 < whole.std() < 0.4
 
 
 def test_shuffled_enlargement_is_a_transposed_convolution() -> None:
@@ -273,6 +283,16 @@ def test_self_ensemble_is_the_mean_of_eight_and_blind_to_turns() -> None:
     assert torch.allclose(both(x), by_hand / 8, atol=1e-6)
     grey = torch.randint(0, 256, (1, 3, 6, 6), dtype=torch.uint8)
     assert inference.self_ensemble(inference.interpolator("bicubic", 2))(grey).dtype == torch.float32
+
+
+def test_upscale_takes_what_read_gives() -> None:
+    model = inference.interpolator("bicubic", 2)
+    x = torch.rand(1, 3, 5, 6)
+    made = inference.upscale(image.Picture(x, x[:, :1], 16, grey=True), model)
+    assert torch.equal(made.rgb, model(x).clamp(0, 1)) and (made.bits, made.grey) == (16, True)
+    assert made.alpha is not None and torch.equal(made.alpha, made.rgb[:, :1])
+    with pytest.raises(TypeError, match=r"model\(tensor\) is the enlargement"):
+        inference.upscale(x, model)  # type: ignore[arg-type]
 
 
 def test_a_model_in_bf16_gives_nearly_the_same_float32() -> None:

@@ -19,7 +19,10 @@ from PIL import Image, ImageCms, JpegImagePlugin
 from torchvision.io import ImageReadMode, decode_image
 
 from srlib import image
-from srlib.image import ImageError, read, read_size, read_uint8, to_float, to_uint8, write
+from srlib.formats import opening
+from srlib.formats.headers import read_size
+from srlib.formats.opening import ImageError
+from srlib.image import read, read_uint8, to_float, to_uint8, write
 
 HEIGHT, WIDTH = 5, 7
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")  # the oracle's
@@ -288,7 +291,7 @@ def test_the_pixel_limit_is_ours_and_pil_keeps_its_own(tmp_path: Path, monkeypat
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     assert torch.equal(read(path).rgb, tensor(steps))
     assert Image.MAX_IMAGE_PIXELS == 10
-    monkeypatch.setattr(image, "MAX_PIXELS", HEIGHT * WIDTH - 1)
+    monkeypatch.setattr(opening, "MAX_PIXELS", HEIGHT * WIDTH - 1)
     with pytest.raises(ImageError, match="more than 34"):
         read(path)
 

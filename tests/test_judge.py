@@ -391,3 +391,20 @@ def test_checks_may_take_their_time_one_by_one(worker: Worker, tmp_path: Path) -
     (tmp_path / FILE).write_text(_with(slow), encoding="utf-8")
     with Worker(limit=1.0, patience=0.0) as impatient:
         assert impatient.judge("02.1", folder=tmp_path).state == "pass"
+
+
+def test_kernels_of_three_by_three_are_shown_whole(tmp_path: Path) -> None:
+    """x and y exchanged leave the same least and largest value: only the nine values tell them apart."""
+    file = "ex08_degradations.py"
+    text = (ROOT / "solutions" / file).read_text(encoding="utf-8")
+    exchanged = changed(
+        text,
+        "08.1",
+        {"old": "x, y = offset[None, :], offset[:, None]", "new": "y, x = offset[None, :], offset[:, None]"},
+        "here",
+    )
+    (tmp_path / file).write_text(exchanged, encoding="utf-8")
+    told = judge.judge("08.1", folder=tmp_path, seed=3, limit=0.5).text()
+    assert "x and y are exchanged" in told
+    expected, got = (re.search(rf"{word} +(?:.*: )?(\[[^\]]*\])", told) for word in ("expected", "got"))
+    assert expected and got and expected[1] != got[1]

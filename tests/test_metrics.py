@@ -1,4 +1,4 @@
-"""PSNR and SSIM against scikit-image, hand arithmetic and closed forms."""
+"""PSNR, SSIM and sharpness against scikit-image, hand arithmetic and closed forms."""
 
 import math
 
@@ -110,6 +110,56 @@ def test_border_is_left_out_on_every_side(rng: torch.Generator) -> None:
     assert float(metrics.psnr(sr, hr, border=2, luma=False)) < 40
     assert float(metrics.ssim(sr, hr, border=3, luma=True)) == 1
     assert float(metrics.ssim(sr, hr, border=2, luma=True)) < 0.9999
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sharpness_in_closed_form(dtype: torch.dtype) -> None:
+    y, x = torch.meshgrid(torch.arange(20, dtype=dtype), torch.arange(31, dtype=dtype), indexing="ij")
+    ramp = ((3 * x + 4 * y) / 200).expand(1, 3, -1, -1)
+    step = (0.6 * (x >= 11).to(dtype)).expand(1, 3, -1, -1)
+    grey = 219 / 255  # what a grey step of 1 is on Y
+    for luma, unit in ((False, 1), (True, grey)):
+        for border in (0, 4):
+            told = metrics.sharpness(torch.cat([ramp, step]), border=border, luma=luma)
+            # A step is one of the columns that have a right neighbour inside.
+            expected = [unit * 5 / 200, unit * 0.6 / (31 - 2 * border - 1)]
+            assert told.tolist() == pytest.approx(expected, rel=1e-5 if dtype == torch.float32 else 1e-10)
+            assert told.dtype == torch.float64
+    assert float(metrics.sharpness(ramp.rot90(1, (2, 3)), border=1, luma=False)) == pytest.approx(5 / 200, rel=1e-5)
+    one = torch.cat([ramp[:, :1], torch.zeros(1, 2, 20, 31, dtype=dtype)], 1)
+    assert float(metrics.sharpness(one, border=0, luma=False)) == pytest.approx(5 / 200 / 3, rel=1e-5)
+
+
+def test_sharpness_knows_blur_and_noise_and_no_direction(coffee: Tensor, rng: torch.Generator) -> None:
+    told = float(metrics.sharpness(coffee, border=2, luma=True))
+    assert float(metrics.sharpness(coffee.mT, border=2, luma=True)) == pytest.approx(told, rel=1e-7)
+    blurred = torch.nn.functional.avg_pool2d(coffee, 3, 1, 1)
+    for picture, low, high in ((blurred, 0.2, 0.9), (_noisy(coffee, rng), 1.2, 9)):
+        assert low < float(metrics.sharpness(picture, border=2, luma=True)) / told < high
+
+
+def test_sharpness_has_a_gradient_in_flat_places() -> None:
+    picture = torch.zeros(1, 1, 5, 5, dtype=torch.float64)
+    picture[..., 2, 2] = 1
+    [gradient] = torch.autograd.grad(metrics.sharpness(picture.requires_grad_(), border=0, luma=False), picture)
+    # Of 16 magnitudes, three read the peak: 1 from the left, 1 from above, sqrt(2) at itself.
+    assert float(gradient[0, 0, 2, 2]) == pytest.approx((2 + math.sqrt(2)) / 16)
+    assert float(gradient[0, 0, 0, 0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("pictures", "border", "luma", "message"),
+    [
+        (torch.zeros(3, 32, 32), 0, False, "must be"),
+        (torch.zeros(1, 3, 32, 32).byte(), 0, False, "to_float"),
+        (torch.zeros(1, 1, 32, 32), 0, True, "luma=False"),
+        (torch.zeros(1, 3, 32, 32), 16, True, "less than 2 x 2"),
+        (torch.zeros(1, 3, 32, 32), -1, True, "border -1"),
+    ],
+)  # fmt: skip
+def test_bad_input_of_sharpness_is_named(pictures: Tensor, border: int, luma: bool, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        metrics.sharpness(pictures, border=border, luma=luma)
 
 
 @pytest.mark.parametrize("metric", [metrics.psnr, metrics.ssim])

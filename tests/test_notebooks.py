@@ -15,6 +15,7 @@ from PIL import Image
 from course import notebooks
 from course.manifest import Lesson, find, lessons
 from course.notebooks import FOLDER, Notebook, badly_built, cleaned, outputs_left
+from srlib import features
 
 KEPT = notebooks.by_notebook()
 ROOT = FOLDER.parent
@@ -59,6 +60,12 @@ def test_pictures_are_there_and_small(lesson: Lesson, path: Path) -> None:
             f"`course make pictures {lesson.id}`: older code"
         )
     assert {p.name for p in notebooks.PICTURES.glob(f"{lesson.id}_*")} == {p.name for p in wanted}
+
+
+def test_pictures_of_untrained_features_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "file", lambda: None)
+    with pytest.raises(ValueError, match=r"09_real_esrgan.ipynb would draw untrained features: name .* SRLIB_VGG19"):
+        notebooks.draw([find("09")])
 
 
 def _one_cell(**more: object) -> Notebook:

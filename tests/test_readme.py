@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from answers import changed, solution
 from course import cli as course_cli
@@ -34,6 +35,21 @@ def test_table_has_every_shipped_model_as_its_card_measured_it() -> None:
             figures = [[float(number) for number in re.findall(r"[\d.]+", cell)] for cell in (one, other)]
             assert np.allclose(*figures, rtol=0, atol=[0.011, 0.00011][: len(figures[0])]), (mine, theirs)
             assert ("not run" in one) == ("not run" in other)
+
+
+@pytest.mark.parametrize(("head", "convention"), [("network", "y-of-rgb"), ("network, Set14 degraded", "degraded")])
+def test_networks_are_judged_as_their_cards_measured_them(head: str, convention: str) -> None:
+    [table] = re.findall(rf"^\| {head} \|.*?\n(?!\|)", README, flags=re.M | re.S)
+    shown = {row[0]: row[1:] for row in _cells(table)[2:]}
+    names = [name for name in zoo.names() if 4 in zoo.scales(name)]
+    assert names == [name for name in shown if name != "bicubic" and not name.startswith("alpha")]
+    cards = {name: zoo.card(name, 4)["measured"][convention]["Set14"] for name in names}
+    for row in _cells(zoo.perceived(cards))[2:]:
+        one, other = (
+            [float(number) for cell in cells for number in re.findall(r"[\d.]+", cell)]
+            for cells in (row[1:], shown[row[0]])
+        )
+        assert np.allclose(one, other, rtol=0, atol=[0.011, 0.011, 0.0011, 0.011, 0.00011]), row[0]
 
 
 def test_bicubic_rows_of_the_table_are_the_measured_ones() -> None:

@@ -19,7 +19,12 @@ def test_wheel_holds_weights_and_manifests_and_works_elsewhere(tmp_path: Path) -
     assert {
         f"srlib/weights/srcnn_x{scale}.{kind}" for scale in (2, 3, 4) for kind in ("safetensors", "json", "csv")
     } <= names
-    assert {"srlib/manifest.json", "srlib/py.typed", "course/course.toml"} <= names
+    assert {
+        "srlib/manifest.json",
+        "srlib/py.typed",
+        "srlib/weights/niqe_pristine.safetensors",
+        "course/course.toml",
+    } <= names
     assert any(name.endswith("etc/jupyter/jupyter_server_config.d/course.json") for name in names)
     assert not any(name.startswith(("tests/", "solutions/", "notebooks/")) for name in names)
     code = (

@@ -1,5 +1,6 @@
 """Weights files: shipped ones tell the truth, foreign layouts load, bad ones are refused in a sentence."""
 
+import math
 import pickle
 from pathlib import Path
 
@@ -56,8 +57,12 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path, monkeypatch: pytest.Monke
     torch.save({"state_dict": _Evil()}, "evil.pth")
     Path("plain.pth").write_bytes(pickle.dumps(_Evil()))
     for name in ("evil.pth", "plain.pth"):
-        with pytest.raises(zoo.WeightsError, match="read safely"):
+        with pytest.raises(zoo.WeightsError, match="read safely") as told:
             zoo.load(name, scale=3)
+        assert "weights_only" not in str(told.value)  # torch's advice is to execute it
+    Path("text.pth").write_text("hello")
+    with pytest.raises(zoo.WeightsError, match=r"read safely \(it holds no tensors that torch.save wrote\)"):
+        zoo.load("text.pth", scale=3)
     assert not Path("pwned").exists()
 
 
@@ -87,6 +92,11 @@ def test_damaged_missing_and_other_scale(tmp_path: Path) -> None:
     zoo.save(_network(), path, scale=3)
     with pytest.raises(zoo.WeightsError, match="trained for scale 3, not 2: use --scale 3"):
         zoo.load(path, scale=2)
+    spoilt = _network()
+    torch.nn.init.constant_(next(spoilt.parameters()), math.nan)
+    zoo.save(spoilt, tmp_path / "nan.safetensors", scale=3)
+    with pytest.raises(zoo.WeightsError, match=r"nan.safetensors holds weights that are not finite \(.*: take another"):
+        zoo.load(tmp_path / "nan.safetensors")
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(zoo.WeightsError, match="read safely"):
         zoo.load(path)

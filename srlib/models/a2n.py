@@ -74,8 +74,8 @@ class A2N(nn.Module):
     """
 
     in_channels = 3
-    halo = None  # the means over the whole picture reach everywhere: no strip of it gives the same,
-    tail_halo = 3  # but from a strip of its features, with so many rows more at each side, its pixels can be made
+    shrink = 1  # LR rows to a row of features
+    tail_halo = 3  # rows of features on each side that an output pixel depends on; of the picture it sees all
 
     def __init__(
         self, *, scale: int, channels: int = 40, up_channels: int = 24, num_blocks: int = 16, plain_kernel: int = 3
@@ -96,16 +96,29 @@ class A2N(nn.Module):
             self.HRconv2 = nn.Conv2d(up_channels, up_channels, 3, padding=1)
         self.conv_last = nn.Conv2d(up_channels, 3, 3, padding=1)
 
-    def forward(self, lr: Tensor) -> Tensor:
-        return self.tail(lr, self.body(lr))
+    @property
+    def reach(self) -> int:
+        """LR pixels on each side that an output pixel sees but for the means of the blocks, which see all of them."""
+        return 1 + 2 * len(self.AAB_trunk) + 1 + self.tail_halo
 
-    def body(self, lr: Tensor) -> Tensor:
-        """All that happens at LR size, of the whole picture: (B, 3, h, w) -> features (B, channels, h, w)."""
+    @property
+    def alive(self) -> int:
+        """Numbers in memory at once for each LR pixel, of `features`."""
+        return 6 * self.trunk_conv.out_channels
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.tail(lr, self.features(lr))
+
+    def features(self, lr: Tensor) -> Tensor:
+        """All that happens before the enlargement: (B, 3, h, w) -> (B, channels, h, w).
+
+        The means of the blocks are over the whole picture, so that no strip of it gives the same.
+        """
         shallow = self.conv_first(lr * 255)
         return shallow + self.trunk_conv(self.AAB_trunk(shallow))
 
     def tail(self, lr: Tensor, features: Tensor) -> Tensor:
-        """The enlargement, in which a pixel depends on LR rows at most `tail_halo` away: -> (B, 3, H, W) in [0, 1]."""
+        """The enlargement of a picture, or a strip of one, and its features: -> (B, 3, H, W), unclipped."""
         x = features
         if self.scale == 4:
             x = _enlarged(x, 2, self.upconv1, self.att1, self.HRconv1)

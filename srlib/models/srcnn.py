@@ -47,6 +47,8 @@ class SRCNN(nn.Module):
         """LR pixels on each side that an output pixel depends on; 2 are the bicubic enlargement's."""
         return -(-self.margin // self.scale) + 2
 
+    alive = 0  # numbers in memory for each LR pixel, beside its strips, which are of one size whatever the picture's
+
     def forward(self, lr: Tensor) -> Tensor:
         large = imresize(lr, scale=self.scale)
         if large.shape[1] == self.in_channels:

@@ -3,6 +3,7 @@
 Ledig, Theis, Huszár et al., CVPR 2017 (1609.04802), figure 4. It is also the generator of SRGAN.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from itertools import chain
@@ -35,6 +36,8 @@ class SRResNet(nn.Module):
     batch_norm=False leaves the normalisations out, as EDSR did later. Raises ValueError for another scale.
     """
 
+    shrink = 1  # LR rows to a row of features
+
     def __init__(
         self, *, scale: int = 4, in_channels: int = 3, channels: int = 64, num_blocks: int = 16, batch_norm: bool = True
     ) -> None:
@@ -53,16 +56,32 @@ class SRResNet(nn.Module):
     @property
     def halo(self) -> int:
         """LR pixels on each side that an output pixel depends on: 40 for the paper's network at x4."""
-        reach = 4.0 + 2 * len(self.body) + 1  # at LR size: the first layer, the body, its last convolution
-        size = 1
+        return 4 + 2 * len(self.body) + 1 + self.tail_halo  # the first layer, the body, its last convolution, the tail
+
+    @property
+    def tail_halo(self) -> int:
+        """The same of the enlargement alone: rows of features on each side, 3 for the paper's network at x4."""
+        reach, size = 0.0, 1
         for factor in FACTORS[self.scale]:
             reach, size = reach + 1 / size, size * factor
-        return -int(-(reach + 4 / size) // 1)
+        return math.ceil(reach + 4 / size)
+
+    @property
+    def alive(self) -> int:
+        """Numbers in memory at once for each LR pixel, of `features`."""
+        return 4 * self.conv_body.out_channels
 
     def forward(self, lr: Tensor) -> Tensor:
+        return self.tail(lr, self.features(lr))
+
+    def features(self, lr: Tensor) -> Tensor:
+        """All that happens before the enlargement: (B, in_channels, h, w) -> (B, channels, h, w)."""
         shallow = self.act_first(self.conv_first(lr))
-        deep = shallow + self.norm_body(self.conv_body(self.body(shallow)))
-        return self.conv_last(self.upsample(deep))
+        return shallow + self.norm_body(self.conv_body(self.body(shallow)))
+
+    def tail(self, lr: Tensor, features: Tensor) -> Tensor:
+        """The enlargement of a picture's features, or a strip's: -> (B, in_channels, H, W), unclipped."""
+        return self.conv_last(self.upsample(features))
 
 
 def norm(channels: int, batch_norm: bool) -> nn.Module:

@@ -1,0 +1,1 @@
+"""The commands of `srlib`, each with its options beside what it does."""

@@ -1,0 +1,1 @@
+"""What files of pictures hold: behind the door that is srlib.image."""
