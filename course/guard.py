@@ -96,16 +96,19 @@ def undisturbed() -> Iterator[Printed]:
     """Collects prints; puts torch's random state, its modes and settings back afterwards.
 
     Inside there is one thread: the pictures of checks are so small that a second one costs more than it gives. New
-    tensors lie on the CPU, whatever the notebook chose.
+    tensors lie on the CPU, whatever the notebook chose, and those of `torch.empty` are NaN: what is never written must
+    not be right because the right numbers lay in that memory before.
     """
-    grad, dtype, threads, random = (
+    grad, dtype, threads, random, determinism = (
         torch.is_grad_enabled(),
         torch.get_default_dtype(),
         torch.get_num_threads(),
         torch.get_rng_state(),
+        torch.get_deterministic_debug_mode(),
     )
     printed, device = Printed(), torch.get_default_device()
     torch.set_num_threads(1)
+    torch.set_deterministic_debug_mode("warn")  # torch fills new memory in this mode
     _put_new_tensors_on(torch.device("cpu"))
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
@@ -115,6 +118,7 @@ def undisturbed() -> Iterator[Printed]:
         torch.set_default_dtype(dtype)
         _put_new_tensors_on(device)
         torch.set_rng_state(random)
+        torch.set_deterministic_debug_mode(determinism)
         torch.set_num_threads(threads)
 
 

@@ -103,7 +103,10 @@ def _symptom_of_sequence(got: Any, expected: Sequence[Any], within: float) -> st
 def _symptom_of_values(got: Tensor, expected: Tensor, within: float) -> str:
     got, expected = got.double(), expected.double()
     if bool(got.isnan().any()) and not bool(expected.isnan().any()):
-        return "there is NaN in it: 0 / 0, or the logarithm or root of a negative number"
+        return (
+            "there is NaN in it: 0 / 0, the logarithm or root of a negative number, or a place in a new tensor of "
+            "`torch.empty` where nothing was put"
+        )
     if bool(got.isinf().any()) and not bool(expected.isinf().any()):
         return "there is infinity in it: a division by 0, or the logarithm of 0"
     if not bool(expected.isfinite().all()):

@@ -245,14 +245,23 @@ def test_random_state_and_modes_are_put_back(tmp_path: Path) -> None:
 
     text = _with(
         "torch.manual_seed(0)\ntorch.set_grad_enabled(False)\ntorch.set_default_dtype(torch.float64)\n"
-        "torch.set_default_device('meta')\nreturn sr"
+        "torch.set_default_device('meta')\ntorch.use_deterministic_algorithms(True)\nreturn sr"
     )
     (tmp_path / FILE).write_text(text, encoding="utf-8")
     before = torch.get_rng_state()
     judge.judge("02.1", folder=tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32
+    assert not torch.are_deterministic_algorithms_enabled()
     assert torch.get_default_device() == torch.device("cpu")
+
+
+def test_memory_that_is_never_written_is_not_right_by_luck(tmp_path: Path) -> None:
+    """Memory of a new tensor often holds what was computed in it before, such as the expected values."""
+    body = "right = -10 * torch.log10((sr - hr).square().mean((1, 2, 3)))\ndel right\nreturn sr.new_empty(len(sr))"
+    (tmp_path / FILE).write_text(_with(body), encoding="utf-8")
+    said = _here(tmp_path)
+    assert said.state == "fail" and "nan" in said.got and "nothing was put" in said.cause
 
 
 def test_checks_run_on_the_cpu_whatever_the_notebook_chose(tmp_path: Path) -> None:

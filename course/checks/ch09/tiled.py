@@ -90,6 +90,14 @@ def _compare_tiled(
     network = _Network(function, tile + 2 * overlap)
     got = case.call(answer, lr, network, scale, tile, overlap)
     expected = _tiled(lr, function, scale, tile, overlap) if expected is None else expected
+    if isinstance(got, Tensor) and got.shape == expected.shape:
+        empty = got.isnan()
+        require(
+            not bool(empty.any()),
+            "there are places where no tile was put: " + _what_of_tiles(network.given, lr, tile, overlap),
+            expected=f"{what}: a value everywhere",
+            got=f"{int(empty.sum())} of {empty.numel()} values are NaN",
+        )
     compare(
         got,
         expected,
