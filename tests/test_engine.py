@@ -388,30 +388,30 @@ ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def test_two_processes_are_one_training(pictures: Path, tmp_path: Path) -> None:
-    more = (
-        "--batch",
-        "4",
-        "--hr-crop",
-        "32",
-        "--steps",
-        "20",
-        "--log-every",
-        "1",
-        "--precision",
-        "fp32",
-        "--accumulate",
-        "2",
-    )
-    assert cli.main(_command("a2n", pictures, tmp_path / "one", *more[:-2])) == 0
+    """Adam makes full steps of gradients that are hardly more than rounding, so a few single weights end apart."""
+    more = [
+        *("--batch", "4", "--hr-crop", "32", "--precision", "fp32"),
+        *("--steps", "20", "--log-every", "1", "--learning-rate", "1e-4"),
+    ]
+    assert cli.main(_command("a2n", pictures, tmp_path / "one", *more)) == 0
     both = subprocess.run(
-        _torchrun(*_command("a2n", pictures, tmp_path / "two", *more)), env=ALONE, capture_output=True
+        _torchrun(*_command("a2n", pictures, tmp_path / "two", *more, "--accumulate", "2")),
+        env=ALONE,
+        capture_output=True,
     )
     assert both.returncode == 0, both.stderr.decode()
     alone, together = (logs.read_log(tmp_path / name / runs.LOG) for name in ("one", "two"))
     assert len(alone) == 20
     assert [row["loss"] for row in together] == pytest.approx([row["loss"] for row in alone], rel=1e-5, abs=1e-5)
-    one, two = (zoo.read_state(tmp_path / name / runs.WEIGHTS)[0] for name in ("one", "two"))
-    assert all(torch.allclose(one[key], two[key], atol=1e-4) for key in one)
+    torch.manual_seed(0)
+    network = A2N(scale=2)
+    start = _weights(network)
+    ends = []
+    for name in ("one", "two"):
+        network.load_state_dict(zoo.read_state(tmp_path / name / runs.WEIGHTS)[0])
+        ends.append(_weights(network))
+    moved, apart = (ends[0] - start).norm(), (ends[1] - ends[0]).norm()
+    assert 0.01 * start.norm() > moved > 50 * apart  # it began there, and one way is the other
     assert both.stdout.count(b"20 steps in") == 1  # one of them speaks
 
 
