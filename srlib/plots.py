@@ -123,9 +123,8 @@ def plane(
     figure, [axis] = _subplots(1, 1, (width, 0.65 * width))
     for path in paths:
         axis.plot(*zip(*(points[name] for name in path), strict=True), color="0.7", zorder=1)
-    for name, (psnr, natural) in points.items():
-        axis.scatter(psnr, natural, zorder=2)
-        axis.annotate(name, (psnr, natural), xytext=(5, 5), textcoords="offset points", fontsize=9)
+    for psnr, natural in points.values():
+        axis.scatter(psnr, natural, color="C0", zorder=2)
     if truth is not None:
         axis.axhline(truth, linestyle="--", color="0.5", label="the true pictures")
         axis.legend(loc="lower right")
@@ -133,7 +132,42 @@ def plane(
     axis.invert_yaxis()
     axis.margins(0.12)
     axis.grid(alpha=0.3)
+    _name_points(axis, points, [] if truth is None else [truth])
     return figure
+
+
+def _name_points(axis: Any, points: Mapping[str, tuple[float, float]], levels: Sequence[float]) -> None:
+    """Writes a name beside each point, at a corner where no other name or point and no horizontal line is."""
+    from matplotlib.transforms import Bbox
+
+    axis.figure.draw_without_rendering()  # now points have their places in pixels
+    near = 4 * axis.figure.dpi / 72  # the radius of a point
+    whole = axis.get_window_extent()
+    places = {name: axis.transData.transform(point) for name, point in points.items()}
+    taken = [Bbox([place - near, place + near]) for place in places.values()]
+    for level in levels:
+        _, y = axis.transData.transform((0, level))
+        taken.append(Bbox([[whole.x0, y - 1], [whole.x1, y + 1]]))
+    for name, point in points.items():
+        corners = []
+        for right, up in ((1, 1), (-1, 1), (1, -1), (-1, -1)):
+            text = axis.annotate(
+                name,
+                point,
+                xytext=(5 * right, 3 * up),
+                textcoords="offset points",
+                ha="left" if right > 0 else "right",
+                va="bottom" if up > 0 else "top",
+                fontsize=9,
+            )
+            box = text.get_window_extent()
+            room = box.x0 > whole.x0 and box.x1 < whole.x1 and not any(map(box.overlaps, taken))
+            corners.append((not room, text, box))
+        best = min(corners, key=lambda corner: corner[0])  # the first, where there is room nowhere
+        for corner in corners:
+            if corner is not best:
+                corner[1].remove()
+        taken.append(best[2])
 
 
 def _figures(picture: Tensor, truth: Tensor, border: int) -> str:

@@ -101,6 +101,19 @@ def test_the_plane_draws_every_point_and_the_way_between() -> None:
     assert low > 8.0 and high < 5.0  # upwards is lower, and nothing is cut off
 
 
+def test_names_in_the_plane_keep_off_each_other_the_points_and_the_line_of_the_truth() -> None:
+    points = {"a network": (28.20, 8.04), "another one": (28.18, 8.15), "a third": (28.0, 8.28), "low": (23.7, 5.6)}
+    figure = plots.plane(points, truth=5.42)
+    [axis] = figure.axes
+    boxes = [text.get_window_extent() for text in axis.texts]
+    _, line = axis.transData.transform((0, 5.42))
+    assert [text.get_text() for text in axis.texts] == list(points)
+    assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])
+    for box in boxes:
+        assert not box.y0 < line < box.y1
+        assert not any(box.contains(*axis.transData.transform(point)) for point in points.values())
+
+
 def test_the_command_writes_table_and_picture(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
