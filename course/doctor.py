@@ -74,19 +74,12 @@ def _device() -> Finding:
 
 
 def _memory() -> Finding:
-    free = _free_memory()
-    if free is None:
-        return Finding("not known on this system")
+    import torch
+
+    from srlib import memory
+
+    free = memory.available(torch.device("cpu"))
     return Finding(f"{free / 2**30:.1f} GiB free", "" if free >= LEAST_MEMORY else "close other programs and kernels")
-
-
-def _free_memory() -> float | None:
-    """Bytes, on Linux; None elsewhere."""
-    path = Path("/proc/meminfo")
-    if not path.is_file():
-        return None
-    lines = dict(line.split(":", 1) for line in path.read_text().splitlines())
-    return 1024.0 * int(lines["MemAvailable"].split()[0])
 
 
 def _disk() -> Finding:

@@ -84,13 +84,16 @@ def _opponent(player: Player) -> dict[str, Any]:
 
 
 def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """The contents of a checkpoint; nothing in the file is executed. Raises ValueError if it is none."""
+    """The contents of a checkpoint; nothing in the file is executed.
+
+    Raises ValueError if it is none, OSError or MemoryError if it cannot be read now.
+    """
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         state.setdefault("pool", None)  # there were runs before there was one
         if missing := {*_OTHERS, *_PLAIN} - state.keys():
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-    except FileNotFoundError:
+    except (OSError, MemoryError, torch.OutOfMemoryError):  # the file may be whole all the same
         raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
@@ -111,7 +114,7 @@ def all_in(folder: Path) -> list[Path]:
 def newest(folder: Path) -> tuple[Path, dict[str, Any]]:
     """The latest checkpoint that can be read, and its plain values; its tensors, of a game half a gigabyte, are let go.
 
-    Raises ValueError if there is none.
+    Raises ValueError if there is none, OSError or MemoryError if one cannot be read now.
     """
     reasons = []
     for path in reversed(all_in(folder)):

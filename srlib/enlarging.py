@@ -72,7 +72,7 @@ class _WithAlpha:
         self.canvas, self.picture, self.scale = canvas, picture, scale
 
     def put(self, box: Box, part: Tensor) -> None:
-        part = part[:, : self.picture.colours].cpu()
+        part = (part if self.picture.colours == 3 else part.mean(1, keepdim=True)).cpu()
         self.canvas.put(box, torch.cat([part, self._alpha(box)], 1) if self.picture.alpha else part)
 
     def get(self, box: Box) -> Tensor:

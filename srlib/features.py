@@ -7,6 +7,7 @@ third block before its ReLU, "relu3_4" the same after it.
 import os
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -134,9 +135,15 @@ def reach() -> int:
     if path is None:
         return len(CONVS)
     try:
-        return _held(zoo.read_state(path)[0])
+        return _reach_of(path, path.stat().st_mtime_ns)
     except zoo.WeightsError as error:
         raise FeaturesError(str(error)) from error
+
+
+@lru_cache(maxsize=1)
+def _reach_of(path: Path, written: int) -> int:
+    """Of a file as it was written at a time: half a gigabyte, perhaps, is read but once."""
+    return _held(zoo.read_state(path)[0])
 
 
 def within_reach(taps: Sequence[tuple[str, float]]) -> tuple[tuple[str, float], ...]:

@@ -68,10 +68,11 @@ def validate(run: Run, name: str, folder: Path) -> None:
 
 def saving(folder: Path, *, steps: int, seconds: float) -> Hook:
     """A hook: keeps the run after so many steps, or seconds of training where steps are slow, and at its end."""
-    last = 0.0
+    last: float | None = None
 
     def save(run: Run) -> None:
         nonlocal last
+        last = run.seconds if last is None else last
         if run.step % steps == 0 or run.fraction >= 1 or run.seconds - last >= seconds > 0:
             checkpoints.keep(run, folder)
             last = run.seconds

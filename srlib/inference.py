@@ -67,7 +67,8 @@ class Model:
                 "take a smaller one"
             )
         sheet = piecewise.InMemory(height, width)
-        piecewise.fill(self, size, lambda box: lr[..., box.rows, box.columns], sheet)
+        batch = replace(self, memory=self.memory * math.prod(lr.shape[:-3]))
+        piecewise.fill(batch, size, lambda box: lr[..., box.rows, box.columns], sheet)
         return sheet.picture
 
     def tiled(self, tile: int | None, overlap: int | None) -> "Model":
@@ -144,7 +145,7 @@ def network_model(
     @torch.inference_mode()
     def run(lr: Tensor) -> Tensor:
         try:
-            return enlarged(network, floats(lr), device, precision, remark)
+            return enlarged(network, floats(lr).float(), device, precision, remark)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
@@ -161,7 +162,7 @@ def network_model(
         halo=halo,
         exact=hasattr(network, "halo"),
         shrink=getattr(network, "shrink", 1),
-        memory=4 * (alive + 2 * 3 * scale**2),  # float32; three colours twice: in strips, and joined
+        memory=(4 if precision == "fp32" else 2) * alive + _result(scale) * 2,  # the result in strips, and joined
         device=device,
     )
 
@@ -182,12 +183,12 @@ def self_ensemble(model: Model) -> Model:
             made = made + floats(turned_back(model.run(turned(lr, k)), k)) / 8
         return made[..., : height * model.scale, : width * model.scale] if any(more) else made
 
-    return replace(model, name=f"{model.name}+", run=run, memory=model.memory + 2 * _result(model))
+    return replace(model, name=f"{model.name}+", run=run, memory=model.memory + 2 * _result(model.scale))
 
 
-def _result(model: Model) -> int:
+def _result(scale: int) -> int:
     """The bytes of the float32 colours that an LR pixel becomes."""
-    return 3 * 4 * model.scale**2
+    return 3 * 4 * scale**2
 
 
 def floats(picture: Tensor) -> Tensor:
@@ -196,12 +197,14 @@ def floats(picture: Tensor) -> Tensor:
 
 
 def upscale(picture: Picture, model: Model) -> Picture:
-    """Enlarges a picture as a file holds it: colour by the model, alpha by bicubic; a grey one stays grey.
+    """Enlarges a picture as a file holds it: colour by the model, alpha by bicubic; of a grey one the mean of colours.
 
     Raises TypeError for a tensor, which the model itself takes.
     """
     if isinstance(picture, Tensor):
         raise TypeError("upscale takes what image.read gives; of a tensor, model(tensor) is the enlargement")
     rgb = model(picture.rgb).clamp(0, 1)
+    if picture.grey:
+        rgb = rgb.mean(1, keepdim=True).expand_as(rgb)
     alpha = None if picture.alpha is None else imresize(picture.alpha, scale=model.scale).clamp(0, 1)
     return picture._replace(rgb=rgb, alpha=alpha)

@@ -26,10 +26,19 @@ class Pairing:
 
 
 def pair(hr: Iterable[Path], lr: Iterable[Path]) -> Pairing:
-    """Pairs files of equal names (suffixes aside), then those whose names are equal without their marks."""
-    same, ambiguous, hr, lr = _matched(hr, lr, lambda path: path.stem)
-    renamed, more, hr, lr = _matched(hr, lr, bare)
-    return Pairing(tuple(sorted(same + renamed)), tuple(renamed), tuple(hr), tuple(lr), tuple(ambiguous + more))
+    """Pairs files of equal names (suffixes aside), then HR files with LR ones of one mark more (a name may end as a
+    mark does: box1, box1x4), then those whose names are equal without all their marks.
+    """
+    same, first, hr, lr = _matched(hr, lr, _stem, _stem)
+    marked, second, hr, lr = _matched(hr, lr, _stem, lambda path: _MARK.sub("", path.stem))
+    others, third, hr, lr = _matched(hr, lr, bare, bare)
+    renamed = sorted(marked + others)
+    ambiguous = first + second + third
+    return Pairing(tuple(sorted(same + renamed)), tuple(renamed), tuple(hr), tuple(lr), tuple(ambiguous))
+
+
+def _stem(path: Path) -> str:
+    return path.stem
 
 
 def bare(path: Path) -> str:
@@ -44,11 +53,11 @@ _Pairs = list[tuple[Path, Path]]
 
 
 def _matched(
-    hr: Iterable[Path], lr: Iterable[Path], key: Callable[[Path], str]
+    hr: Iterable[Path], lr: Iterable[Path], of_hr: Callable[[Path], str], of_lr: Callable[[Path], str]
 ) -> tuple[_Pairs, list[tuple[Path, ...]], list[Path], list[Path]]:
-    """The pairs that a key makes, the names it makes ambiguous, and the rest of either side."""
+    """The pairs that a key for each side makes, the names it makes ambiguous, and the rest of either side."""
     sides: tuple[dict[str, list[Path]], dict[str, list[Path]]] = (defaultdict(list), defaultdict(list))
-    for side, paths in zip(sides, (hr, lr), strict=True):
+    for side, paths, key in zip(sides, (hr, lr), (of_hr, of_lr), strict=True):
         for path in paths:
             side[key(path)].append(path)
     pairs, ambiguous = [], []

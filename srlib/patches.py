@@ -153,8 +153,11 @@ def batches(
 
 
 def _deaf(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal; the main one ends the run, and needs batches until then."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ctrl-C, and SIGTERM from a scheduler, reach every process; the main one ends the run, and needs batches until
+    then.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Batches(Dataset[tuple[Tensor, Tensor]]):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from srlib.inference import Model
 
 SHARE = 0.5  # of the free memory: the rest is for what others do, and for the convolutions' own scratch
+LITTLE = 1 / 8  # the least share: where HIDDEN would leave nothing, the smallest tiles would not need less
 HIDDEN = 3 << 28  # bytes that a network takes besides what grows with its tile: its weights, its strips
 Read = Callable[[Box], Tensor]
 Watch = Callable[[float], object]
@@ -55,7 +56,8 @@ def side(model: "Model", size: tuple[int, int]) -> int | None:
         return model.tile
     if not model.memory:
         return None
-    room = memory.available(model.device) * SHARE - HIDDEN
+    free = memory.available(model.device)
+    room = max(free * SHARE - HIDDEN, free * LITTLE)
     return tiles.fitting(size, max(int(room / model.memory), 1), model.overlapping)
 
 
@@ -102,8 +104,8 @@ def _tried(model: "Model", read: Read, around: Box) -> Tensor | None:
     except (RuntimeError, MemoryError) as error:
         if not memory.out_of_memory(error):
             raise
-    if model.device.type == "cuda":
-        torch.cuda.empty_cache()
+    if model.device.type in ("cuda", "mps"):
+        getattr(torch, model.device.type).empty_cache()
     return None
 
 

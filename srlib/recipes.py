@@ -78,7 +78,7 @@ class Recipe:
     optimizer: Callable[..., torch.optim.Optimizer] = adam
     groups: ParameterGroups = one_rate
     start: Callable[[nn.Module], None] = default_start
-    begins: str | None = None  # the stage whose weights it starts from
+    begins: str | None = None  # the stage whose weights `srlib train` starts from
     lr_data: str | None = None  # a folder of the pictures' LR partners; None: they are made
     passes: tuple[Pass, ...] = ()  # how pictures are degraded; (): by bicubic alone
     canvas: float = 1.0  # the side of what is degraded, of which a patch is then cut, in patches

@@ -158,7 +158,7 @@ def _train(
     source = batches(
         patches, batch=recipe.batch, first=run.step, workers=options.workers, rank=here.rank, ranks=here.size
     )
-    run.fraction = training.used(run, recipe.steps, recipe.minutes)
+    run.fraction, begun = training.used(run, recipe.steps, recipe.minutes), run.step
     with progress(run, quiet=quiet) as show, stopping() as stop:
         hooks = [show, stop(folder)]
         if here.leads:
@@ -177,7 +177,7 @@ def _train(
                 zoo.save(run.result, folder / GOOD, scale=recipe.scale)
             raise health.Collapsed(f"{error}; the last good weights are {folder / GOOD}") from error
         except (AssertionError, RuntimeError) as error:
-            if not options.compiled:
+            if not options.compiled or run.step > begun:
                 raise
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise ValueError(
@@ -215,8 +215,12 @@ def determined(wanted: bool, device: torch.device) -> Iterator[None]:
 
 
 def _check(recipe: Recipe, folder: Path, options: Options, resume: bool) -> None:
-    if checkpoints.all_in(folder) and not resume:
+    if not resume and checkpoints.all_in(folder):
         raise ValueError(f"{folder} already holds a run: --resume goes on with it, or choose another --out")
+    if not resume and (ended := [name for name in (WEIGHTS, SUMMARY) if (folder / name).exists()]):
+        raise ValueError(
+            f"{folder} holds the {ended[0]} of a run that has ended: choose another --out, or move it away"
+        )
     if resume and options.weights:
         raise ValueError(f"a resumed run goes on from its own weights, not from {options.weights}: leave --start out")
     share_of(recipe.batch, distributed.world().size)
@@ -266,7 +270,8 @@ def summary(run: Run, options: Options, patches: Patches, watched: str, here: Wo
 def _history(weights: str) -> Any:
     """The summary of the run that made the weights a run started from, else their name."""
     beside = Path(weights).with_name(SUMMARY)
-    return json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else Path(weights).name
+    found = Path(weights).is_file() and beside.is_file()
+    return json.loads(beside.read_text(encoding="utf-8")) if found else Path(weights).name
 
 
 def device_name(device: torch.device) -> str:

@@ -44,6 +44,8 @@ def begin_with(run: Run, weights: str) -> list[str]:
     try:
         if type(earlier) is not type(run.generator):
             raise zoo.WeightsError(f"it is {type(earlier).__name__}")
+        if (has := _blocks(earlier)) != (wanted := _blocks(run.generator)):
+            raise zoo.WeightsError(f"its body has {has} blocks, and {wanted} are asked for: leave --blocks out")
         new = zoo.load_matching(run.generator, earlier.state_dict())
         if new and earlier.scale == run.generator.scale:
             raise zoo.WeightsError(f"{', '.join(new)} have other shapes")

@@ -17,12 +17,6 @@ class _Network(Protocol):
     scale: int
 
 
-class _Local(_Network, Protocol):
-    """A network whose output pixel depends on LR pixels at most `halo` away."""
-
-    halo: int
-
-
 @runtime_checkable
 class _Split(_Network, Protocol):
     """A network in two parts: `features` sees the whole picture, `tail` enlarges strips of it and of its features.
@@ -67,10 +61,15 @@ def _checked_parts(network: nn.Module, lr: Tensor, device: torch.device, precisi
 
 
 def _whole_parts(network: nn.Module, lr: Tensor, device: torch.device) -> Iterator[Tensor]:
-    """The enlarged picture from top to bottom, each part by the whole network from a strip of the picture."""
-    scale, halo = cast(_Local, network).scale, cast(_Local, network).halo
+    """The enlarged picture from top to bottom, each part by the whole network from a strip of the picture.
+
+    The network tells its `halo`, LR pixels beyond which an output pixel sees nothing; of one that does not, all is one
+    strip.
+    """
+    scale, halo = cast(_Network, network).scale, getattr(network, "halo", None)
     height, width = lr.shape[-2:]
-    for top, bottom, kept in tiles.strips(height, halo, STRIP_PIXELS // (width * scale**2)):
+    rows = height if halo is None else STRIP_PIXELS // (len(lr) * width * scale**2)
+    for top, bottom, kept in tiles.strips(height, halo or 0, rows):
         made = network(lr[:, :, top:bottom].to(device))
         yield made[:, :, kept.start * scale : kept.stop * scale]
 
@@ -81,7 +80,7 @@ def _tail_parts(network: nn.Module, lr: Tensor, device: torch.device) -> Iterato
     lr = lr.to(device)
     features = split.features(lr)
     width, row = lr.shape[-1], split.shrink * split.scale  # HR rows to a row of features
-    pieces = tiles.strips(features.shape[2], split.tail_halo, TAIL_PIXELS // (width * split.scale * row))
+    pieces = tiles.strips(features.shape[2], split.tail_halo, TAIL_PIXELS // (len(lr) * width * split.scale * row))
     for top, bottom, kept in pieces:
         made = split.tail(lr[:, :, top * split.shrink : bottom * split.shrink], features[:, :, top:bottom])
         yield made[:, :, kept.start * row : kept.stop * row]

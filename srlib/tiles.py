@@ -91,7 +91,8 @@ def fitting(size: tuple[int, int], pixels: int, halo: int) -> int | None:
     """The side of the tiles to take where `pixels` may be read at once; None: the whole picture fits.
 
     The largest that fits, but no larger than pays: see WORTH. Where overlap costs next to nothing (CHEAP), large
-    pictures are tiled even if they fit.
+    pictures are tiled even if they fit. Where next to nothing fits, tiles are half as wide as their overlap: smaller
+    ones read as much, and make more work; a picture of which even these read all is not tiled.
     """
     short, long = sorted(size)
     if halo <= CHEAP:
@@ -101,7 +102,8 @@ def fitting(size: tuple[int, int], pixels: int, halo: int) -> int | None:
     read = isqrt(pixels)
     if read > short:  # strips of the picture's whole short side
         read = pixels // short
-    return max(min(read - 2 * halo, max(LEAST, WORTH * halo)), FLOOR)
+    side = max(min(read - 2 * halo, max(LEAST, WORTH * halo)), FLOOR, halo // 2)
+    return None if side + 2 * halo >= long else side  # where one in the middle would read the whole
 
 
 def strips(height: int, halo: int, rows: int) -> Iterator[tuple[int, int, slice]]:

@@ -16,7 +16,7 @@ from srlib import cli, datasets, image
 from srlib.data_check import Report, Row, check
 from srlib.data_check.alignment import shift
 from srlib.datasets import DatasetError
-from srlib.pairing import bare
+from srlib.pairing import bare, pair
 from srlib.resize import imresize
 
 FAULTLESS = {"pictures", "pairs", "LR kernel"}
@@ -273,6 +273,13 @@ def test_marks_in_names() -> None:
     assert {bare(Path(name)) for name in alike} == {"0001"}
     assert [bare(Path(name)) for name in ("x4.png", "box.png", "flower.png", "IMG_0012.jpg")] == [
         "x4", "box", "flower", "img_0012"]  # fmt: skip
+
+
+def test_names_that_end_as_marks_do_keep_their_partners() -> None:
+    hr, lr = ([Path(side, f"box{k}{mark}.png") for k in (1, 2)] for side, mark in (("hr", ""), ("lr", "x4")))
+    pairing = pair(hr, lr)
+    assert pairing.pairs == pairing.renamed == tuple(zip(hr, lr, strict=True))
+    assert not (pairing.ambiguous or pairing.without_lr or pairing.without_hr)
 
 
 def test_names(folders: tuple[Path, Path]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from course import cli, doctor, workbook
+from srlib import memory
 
 
 def test_one_line_each_and_all_well_here(capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,7 +29,7 @@ def test_what_is_missing_is_named_with_its_repair(tmp_path: Path, monkeypatch: p
     assert "cannot be written to" in dict(doctor.examine())["writing"].text
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 0))
-    monkeypatch.setattr(doctor, "_free_memory", lambda: 1e9)
+    monkeypatch.setattr(memory, "available", lambda device: 1 << 30)
     found = dict(doctor.examine())
     assert "cache" in found["disk"].repair and "close other programs" in found["memory"].repair
     monkeypatch.setattr(doctor, "_EXAMINATIONS", {"torch": lambda: 1 / 0})

@@ -141,3 +141,23 @@ def test_upscale_keeps_alpha_grey_and_bits(coffee: Tensor) -> None:
     assert done.alpha is not None
     assert torch.equal(done.alpha, imresize(alpha, scale=3).clamp(0, 1))
     assert 0 <= float(done.rgb.min()) <= float(done.rgb.max()) <= 1
+    assert torch.equal(done.rgb, done.rgb[:, :1].expand_as(done.rgb))  # a grey one has one colour
+
+
+def test_a_network_takes_floats_of_any_kind_and_needs_tell_nothing_of_itself(coffee: Tensor) -> None:
+    class Plain(torch.nn.Module):
+        scale, in_channels = 2, 3
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 12, 3, padding=1)
+
+        def forward(self, lr: Tensor) -> Tensor:
+            return torch.nn.functional.pixel_shuffle(self.conv(lr), 2)
+
+    network, lr = Plain(), coffee[..., :31, :17]
+    model = network_model(network, name="plain")
+    made = model(lr)
+    with torch.no_grad():
+        assert torch.allclose(made, network(lr).clamp(0, 1), atol=1e-6)
+    assert torch.equal(model(lr.double()), made) and model(lr.half()).dtype == torch.float32

@@ -191,9 +191,10 @@ def test_blocks_come_from_the_start_and_stay_with_a_resumed_run(
     out = tmp_path / "again"
     assert cli.main(_command("rrdb-psnr", pictures, out, "--begin", "rrdb-psnr", "--steps", "1")) == 0
     assert "starting from rrdb-psnr, 2 blocks" in capsys.readouterr().out
-    with_three = _command("rrdb-psnr", pictures, tmp_path / "three", *start, "--steps", "1", "--blocks", "3")
-    assert cli.main(with_three) == 2
-    assert "is another network than rrdb-psnr's" in capsys.readouterr().err
+    for blocks in ("1", "3"):
+        other = _command("rrdb-psnr", pictures, tmp_path / blocks, *start, "--steps", "1", "--blocks", blocks)
+        assert cli.main(other) == 2
+        assert f"its body has 2 blocks, and {blocks} are asked for" in capsys.readouterr().err
 
 
 def test_a_game_by_the_command(

@@ -166,6 +166,8 @@ def test_total_variation_of_a_ramp() -> None:
     ramp = (0.25 * across - 0.5 * down).expand(2, 3, 4, 6)
     assert float(total_variation(ramp)) == pytest.approx(0.25 + 0.5)
     assert float(total_variation(torch.full((1, 3, 5, 5), 0.3))) == 0
+    assert float(total_variation(ramp[..., :1])) == pytest.approx(0.5)  # a line has neighbours on two sides only
+    assert float(total_variation(ramp[..., :1, :1])) == 0
     spot = torch.zeros(1, 1, 3, 3)
     spot[0, 0, 1, 1] = 1  # 2 of the 6 differences across, 2 of the 6 down
     assert float(total_variation(spot)) == pytest.approx(2 / 6 + 2 / 6)

@@ -86,13 +86,14 @@ def test_processes_share_every_batch_without_repeats(ranks: int) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no signal for one process")
-def test_workers_go_on_after_ctrl_c() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_workers_go_on_after_ctrl_c_and_a_schedulers_signal(number: signal.Signals) -> None:
     patches = Patches([_coordinates(60, 60)], scale=2, hr_crop=8, seed=5)
     source = batches(patches, batch=4, first=0, workers=1)
     next(source)
     for worker in multiprocessing.active_children():
         assert worker.pid is not None
-        os.kill(worker.pid, signal.SIGINT)
+        os.kill(worker.pid, number)
     for number in range(1, 9):
         assert torch.equal(next(source)[1], patches.cut(range(4 * number, 4 * number + 4))[1])
 

@@ -14,11 +14,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from srlib import cards, checkpoints, cli, datasets, evaluation, hooks, image, logs, runs, starts, training, zoo
+from srlib import cards, checkpoints, cli, datasets, evaluation, health, hooks, image, logs, runs, starts, training, zoo
 from srlib.inference import network_model, open_model
 from srlib.models.a2n import A2N
 from srlib.patches import Patches, batches
 from srlib.recipes import SRCNN_FAST, SRCNN_PAPER
+from srlib.state import Run
 
 
 @pytest.fixture
@@ -321,8 +322,57 @@ def test_a_compiler_that_fails_is_told_in_a_sentence(
 def test_slow_steps_are_saved_by_the_clock(tmp_path: Path) -> None:
     run = training.start(SRCNN_FAST)
     save = hooks.saving(tmp_path, steps=500, seconds=300)
-    for step, seconds in ((1, 299.0), (2, 301.0), (3, 600.0), (4, 602.0), (500, 603.0)):
-        run.step, run.seconds, run.fraction = step, seconds, 0.5
+    begun = 5000.0  # a resumed run: what it did before is saved
+    for step, seconds in ((1, 0.0), (2, 299.0), (3, 301.0), (4, 600.0), (5, 602.0), (500, 603.0)):
+        run.step, run.seconds, run.fraction = step, begun + seconds, 0.5
         save(run)
-    assert [path.name[-7:] for path in checkpoints.all_in(tmp_path)] == ["0004.pt", "0500.pt"]
-    assert not checkpoints.path_of(tmp_path, 3).exists()
+        if step == 3:
+            assert [path.name[-7:] for path in checkpoints.all_in(tmp_path)] == ["0003.pt"]
+    assert [path.name[-7:] for path in checkpoints.all_in(tmp_path)] == ["0005.pt", "0500.pt"]
+
+
+def test_a_run_that_has_ended_is_not_replaced(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert cli.main(_command(pictures, out, "--steps", "2")) == 0
+    for path in checkpoints.all_in(out):
+        path.unlink()  # half a gigabyte each, of a game
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    assert cli.main(_command(pictures, out, "--steps", "1")) == 2
+    assert f"holds the {runs.WEIGHTS} of a run that has ended: choose another --out" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+
+
+def test_a_shipped_start_has_no_history_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / runs.SUMMARY).write_text('{"steps": 7}')
+    assert runs._history("srresnet") == "srresnet"
+    (tmp_path / "weights.safetensors").touch()
+    assert runs._history("weights.safetensors") == {"steps": 7}
+
+
+def test_a_checkpoint_for_which_there_is_no_memory_is_not_called_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (1, 2):
+        checkpoints.path_of(tmp_path, step).touch()
+
+    def full(path: Path, **how: object) -> None:
+        raise MemoryError(path.name)
+
+    monkeypatch.setattr(torch, "load", full)
+    with pytest.raises(MemoryError, match=checkpoints.path_of(tmp_path, 2).name):  # nor is an older one taken
+        checkpoints.newest(tmp_path)
+
+
+def test_an_error_after_a_compiled_step_is_its_own(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(run: Run) -> None:
+        raise RuntimeError("a worker is dead")
+
+    monkeypatch.setattr(torch, "compile", lambda network: network)
+    monkeypatch.setattr(health, "watch", failing)
+    with pytest.raises(RuntimeError, match="a worker is dead"):
+        cli.main(_command(pictures, tmp_path / "run", "--steps", "2", "--compile"))

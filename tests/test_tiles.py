@@ -48,7 +48,10 @@ def test_the_largest_tiles_that_fit_or_pay() -> None:
     assert tiles.fitting((1024, 1024), 10_000_000, 12) is None
     assert tiles.fitting((1024, 1025), 10_000_000, 12) == 512  # they cost next to nothing
     assert tiles.fitting((1024, 1025), 10_000_000, 13) is None
-    assert tiles.fitting((4000, 6000), 40_000, 349) == 32  # told to be dear
+    assert tiles.fitting((4000, 6000), 40_000, 349) == 349 // 2  # told to be dear: (1 + 4)² times the work
+    assert tiles.fitting((4000, 6000), 2_000, 40) == 32  # nor smaller than that
+    assert tiles.fitting((512, 512), 260_000, 349) is None  # tiles of 174 would read all of it
+    assert tiles.fitting((873, 512), 260_000, 349) == 174
 
 
 def test_free_memory_bounds_the_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +64,8 @@ def test_free_memory_bounds_the_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(memory, "available", lambda device, room=room: room)
         assert piecewise.side(model, (4000, 6000)) == side
         assert piecewise.side(model, (side, side)) is None
+    monkeypatch.setattr(memory, "available", lambda device: piecewise.HIDDEN)
+    assert piecewise.side(model, (200, 200)) is None  # some room is left even there
     assert piecewise.side(model.tiled(77, None), (4000, 6000)) == 77
 
 
@@ -75,7 +80,46 @@ def test_free_memory_is_the_least_of_machine_and_container(tmp_path: Path, monke
     (tmp_path / "memory.max").write_text("max\n")
     assert memory.available(CPU) == 5000 * 1024
     (tmp_path / "meminfo").write_text("nothing\n")
-    assert memory.available(CPU) == memory.UNKNOWN == memory.available(torch.device("mps"))
+    assert memory.available(CPU) == memory.UNKNOWN
+
+
+def test_other_systems_tell_their_free_memory_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = memory.available(CPU)
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "not Linux")
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    assert memory.available(CPU) == pytest.approx(told, rel=0.2)
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 9 << 30)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 2 << 30)
+    assert memory.available(torch.device("mps")) == 7 << 30
+    assert memory.available(torch.device("meta")) == memory.UNKNOWN
+
+
+def test_every_system_says_in_its_own_words_that_memory_is_full() -> None:
+    for words in (
+        "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+        "allocate 9 bytes. Error code 12 (Cannot allocate memory)",
+        "[enforce fail at alloc_cpu.cpp:72] data. DefaultCPUAllocator: not enough memory: you tried to "
+        "allocate 9 bytes.",
+        "MPS backend out of memory (MPS allocated: 1.00 GB, other allocations: 2.00 GB, max allowed: 3.00 GB).",
+    ):
+        assert memory.out_of_memory(RuntimeError(words))
+    assert not memory.out_of_memory(RuntimeError("the size of tensor a must match"))
+
+
+def test_the_pictures_of_a_batch_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    bicubic, calls = interpolator("bicubic", 2), []
+    monkeypatch.setattr(memory, "available", lambda device: 8 * 1000 * 100**2)  # room for 100 x 100 pixels
+
+    def run(lr: Tensor) -> Tensor:
+        calls.append(lr.shape)
+        return bicubic.run(lr)
+
+    model = dataclasses.replace(bicubic, run=run, memory=1000)
+    pictures = torch.rand(2, 3, 90, 90)
+    alone = [model(picture[None]) for picture in pictures]
+    assert len(calls) == 2
+    assert torch.allclose(model(pictures), torch.cat(alone), atol=1e-6)
+    assert len(calls) == 2 + 4
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {

@@ -54,7 +54,7 @@ def _upscale(args: argparse.Namespace) -> int:
         return _folder(args, model, told)
     if args.again:
         raise ValueError("--again is for folders: a picture that you name is always made")
-    target = args.output / args.input.name if args.output.is_dir() else args.output
+    target = _result_in(args.output, args.input) if args.output.is_dir() else args.output
     _check_apart([(args.input, target)], args.output)
     image.format_of(target, bits=8, alpha=False)  # a wrong suffix is told before the work
     with remarks(told), _tiles() as watch:
@@ -95,7 +95,7 @@ def _pairs(folder: Path, output: Path) -> list[tuple[Path, Path]]:
     if output.is_file():
         raise ValueError(f"{output} is a file, but {folder} is a folder: name a folder for the results")
     sources = datasets.files(folder)
-    pairs = [(path, output / (f"{path.stem}.png" if path.suffix.lower() == ".webp" else path.name)) for path in sources]
+    pairs = [(path, _result_in(output, path)) for path in sources]
     _check_apart(pairs, output)
     beside = (path for path in sorted(folder.iterdir()) if path.resolve() != output.resolve())
     others = [path.name for path in beside if path not in sources and not path.name.startswith(".")]
@@ -103,6 +103,11 @@ def _pairs(folder: Path, output: Path) -> list[tuple[Path, Path]]:
         some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         print(f"srlib: {len(others)} sub-folders or other files are left out: {some}", file=sys.stderr)
     return pairs
+
+
+def _result_in(folder: Path, source: Path) -> Path:
+    """Where a picture's result lies in a folder: by its name, as PNG where its format cannot be written."""
+    return folder / (f"{source.stem}.png" if source.suffix.lower() == ".webp" else source.name)
 
 
 def _check_apart(pairs: list[tuple[Path, Path]], output: Path) -> None:
@@ -114,7 +119,7 @@ def _check_apart(pairs: list[tuple[Path, Path]], output: Path) -> None:
         other = taken.setdefault(target.name.casefold(), source)
         if other != source:
             raise ValueError(f"{other} and {source} would both become {target.name}: rename one of them")
-        if len(pairs) > 1 and target.is_symlink() and target.resolve().parent != output.resolve():
+        if target != output and target.is_symlink() and target.resolve().parent != output.resolve():
             raise ValueError(f"{target} is a link that leads out of {output}: remove it")
 
 

@@ -14,9 +14,10 @@ from srlib.datasets import DatasetError
 from srlib.formats.headers import read_size
 from srlib.formats.opening import ImageError
 from srlib.pairing import Pairing, pair
+from srlib.recipes import SRRESNET
 
 BENCHMARKS = ("Set5", "Set14")
-HR_CROP = 96  # SRResNet's
+HR_CROP = SRRESNET.hr_crop  # which most recipes take
 
 Progress = Callable[[Sequence[Path]], Iterable[Path]]
 

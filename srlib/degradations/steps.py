@@ -89,6 +89,8 @@ class Noise:
         check_word("law", self.law, Law)
 
     def __call__(self, picture: Tensor) -> Tensor:
+        if picture.device.type == "mps":  # which has no float64, by which photons are counted
+            return self(picture.cpu()).to(picture.device)
         rng = torch.Generator(picture.device).manual_seed(self.seed)
         add = add_gaussian if self.law == "gaussian" else add_poisson
         return add(picture, torch.tensor([self.strength]), grey=torch.tensor([self.grey]), rng=rng)
