@@ -213,10 +213,10 @@ def fit(
         run.terms["learning_rate"] = run.recipe.learning_rate * factor * joining
         [run.seconds] = distributed.largest([earlier + time.perf_counter() - begin], run.device)
         run.fraction = used(run, steps, minutes)
-        followed = not run.skipped_in_a_row and not all(map(math.isfinite, run.terms.values()))
-        if followed or run.skipped_in_a_row >= PATIENCE:
+        spoilt = not run.unfollowed and not all(map(math.isfinite, run.terms.values()))
+        if spoilt or run.skipped_in_a_row >= PATIENCE:
             raise FloatingPointError(
-                f"step {run.step}: {run.terms} or its gradient is not finite{'' if followed else _AGAIN}; the last "
+                f"step {run.step}: {run.terms} or its gradient is not finite{'' if spoilt else _AGAIN}; the last "
                 "checkpoint is intact: --resume it in fp32, or --start from it in another --out with a lower "
                 "--learning-rate or with --clip"
             )

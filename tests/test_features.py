@@ -264,7 +264,7 @@ def test_without_a_network_all_ways_out_are_named(
 
 @pytest.mark.skipif("SRLIB_VGG19" not in os.environ, reason="no weights of VGG19 are named by SRLIB_VGG19")
 def test_rescaled_weights_have_the_activations_that_they_tell() -> None:
-    taps = [f"relu{name[4:]}" for name in CONVS[:4]]  # deeper ones take much longer
+    taps = [f"relu{name[4:]}" for name in CONVS[:2]]  # deeper ones take much longer
     net = VGG19(taps)
     if "mean post-ReLU activation over T91 is 1" not in net.source:
         pytest.skip(f"{net.source} is not rescaled")
@@ -272,10 +272,10 @@ def test_rescaled_weights_have_the_activations_that_they_tell() -> None:
         paths = datasets.files("T91")
     except datasets.DatasetError as error:
         pytest.skip(str(error))
-    sums, counts = torch.zeros(2, 4, dtype=torch.float64)
+    sums, counts = torch.zeros(2, len(taps), dtype=torch.float64)
     with torch.no_grad():
         for path in paths:
             found = net(image.read(path).rgb)
             sums += torch.tensor([float(found[tap].sum()) for tap in taps])
             counts += torch.tensor([found[tap].numel() for tap in taps])
-    assert (sums / counts).tolist() == pytest.approx([1.0] * 4, abs=1e-5)
+    assert (sums / counts).tolist() == pytest.approx([1.0] * len(taps), abs=1e-5)
