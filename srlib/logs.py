@@ -30,34 +30,35 @@ class Log:
 
     A step at which PSNR was measured has a line too, and the last one. waited: the share of the run's time that went
     into waiting for data. The file is appended to, so that a killed run keeps its lines; those after the step that a
-    run resumes from are cut. The same goes to TensorBoard, in a folder beside the file, if it is installed.
+    run resumes from are cut, and the sums for the next line are kept with the run. The same goes to TensorBoard, in a
+    folder beside the file, if it is installed.
     """
 
     def __init__(self, path: Path, recipe: Recipe, *, step: int, every: int) -> None:
         kept = [row for row in read_log(path) if row["step"] <= step] if path.exists() and step else []
         self.path, self.every, self.columns = path, every, columns(recipe)
-        self.sums, self.counts = dict[str, float](), dict[str, int]()
         atomically(path, lambda part: self._write(part, kept))
         self.board = _board(path.with_name("tensorboard"), step)
 
     def __call__(self, run: Run) -> None:
         counted = set[str]() if run.unfollowed else {"loss", *self.columns[len(COLUMNS) :]} & run.terms.keys()
+        sums, counts = (run.notes.setdefault(key, {}) for key in ("log_sums", "log_counts"))
         for name in counted:
-            self.sums[name] = self.sums.get(name, 0.0) + run.terms[name]
-            self.counts[name] = self.counts.get(name, 0) + 1
+            sums[name] = sums.get(name, 0.0) + run.terms[name]
+            counts[name] = counts.get(name, 0) + 1
         if run.step % self.every and run.fraction < 1 and "psnr" not in run.terms:
             return
         row = {
             "step": run.step,
             "seconds": run.seconds,
             **run.terms,
-            **{name: total / self.counts[name] for name, total in self.sums.items()},
+            **{name: total / counts[name] for name, total in sums.items()},
             "waited": run.waited / run.seconds,
             "skipped": run.skipped,
             "setbacks": run.setbacks,
         }
-        self.sums.clear()
-        self.counts.clear()
+        sums.clear()
+        counts.clear()
         with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self.columns).writerow({k: _short(row[k]) for k in self.columns if k in row})
         if self.board:
