@@ -231,6 +231,8 @@ _ADVICE = {
     "index out of": "a position lies outside the line or the table",
     "converted to Python scalars": "the functions of `math` take one number; torch has its own for tensors",
     "cannot be converted to Scalar": "the functions of `math` take one number; torch has its own for tensors",
+    "channels, but got": "this convolution wants other channels; torch.cat([...], 1) joins those of several tensors, "
+    "and dim 0 would join the batch",
     "view size is not compatible": "view needs values in the order of memory; reshape does not",
     "mat1 and mat2 shapes": "a linear layer multiplies the last dimension, and (B, C) is what it wants",
     "modified by an inplace": "a value that the gradient needs was changed by `+=` or the like: a + b makes a new one",

@@ -1,5 +1,6 @@
 """What a notebook uses: check, use, hint, predict, outcome, status, and whose code made a figure."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -106,6 +107,9 @@ def predict(prediction_id: str, guess: object = ...) -> None:
     if guess is ...:
         print(f"{prediction_id}: put your guess in the place of the three dots, and run the cell again")
         return
+    if isinstance(guess, str):
+        with contextlib.suppress(ValueError):
+            guess = float(guess)  # a number all the same
     if not isinstance(guess, (int, float, str)):
         raise ValueError(f"{prediction_id}: a guess is a number or a string, not a {type(guess).__name__}")
     try:
@@ -131,7 +135,7 @@ def outcome(prediction_id: str, measured: float | str, *, unit: str = "") -> Non
         print(f"{prediction_id}: you guessed {guess!r}; {result}")
         return
     difference = measured - guess
-    side = "as measured" if difference == 0 else f"{abs(difference):.3g}{unit} {'more' if difference > 0 else 'less'}"
+    side = "just so" if difference == 0 else f"{abs(difference):.3g}{unit} {'more' if difference > 0 else 'less'}"
     print(f"{prediction_id}: you guessed {guess:g}{unit}; measured {result}, {side}")
 
 

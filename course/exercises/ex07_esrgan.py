@@ -91,8 +91,8 @@ def interpolated(psnr: Mapping[str, Tensor], gan: Mapping[str, Tensor], alpha: f
         theta = (1 - alpha) * theta_psnr + alpha * theta_gan    for every tensor of floats
 
     Tensors of whole numbers (a BatchNorm's num_batches_tracked) cannot be mixed: they are gan's, and stay whole.
-    Raises ValueError if a name is in one of the two only, or a shape differs. psnr and gan stay as they are, and the
-    result shares no memory with them. (1809.00219, section 3.4)
+    Raises ValueError if a name is in one of the two only (in any order), or a shape differs. psnr and gan stay as they
+    are, and the result shares no memory with them. (1809.00219, section 3.4)
 
     Worked: psnr has w = (1, 2) and n = 8, gan has w = (3, 6) and n = 20. alpha 0.25 gives w = (1.5, 3) and n = 20.
     """

@@ -126,8 +126,18 @@ def step(t: Table) -> Mistakes:
             t, judged="new"
         ),
         "the two losses came back in the wrong order: the generator's first": lambda: (loss_d, loss_g, new_g, new_d),
-        "the generator did not move: g_optimizer.step() after its backward": lambda: (loss_g, loss_d, t.g, new_d),
-        "the discriminator did not move: d_optimizer.step() after its backward": lambda: (loss_g, loss_d, new_g, t.d),
+        "the generator did not move: g_optimizer.step() after its backward, and no zero_grad between": lambda: (
+            loss_g,
+            loss_d,
+            t.g,
+            new_d,
+        ),
+        "the discriminator did not move: d_optimizer.step() after its backward, and no zero_grad between": lambda: (
+            loss_g,
+            loss_d,
+            new_g,
+            t.d,
+        ),
         "nobody moved: each optimizer has its step()": lambda: (loss_g, loss_d, t.g, t.d),
         "g_optimizer.step() was called twice, and d_optimizer.step() not at all": lambda: (
             loss_g,

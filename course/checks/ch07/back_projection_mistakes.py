@@ -25,6 +25,14 @@ def back(sr: Tensor, lr: Tensor, shrink: Step, enlarge: Step, iterations: int) -
             y = y + enlarge(error)
         return y
 
+    def until(limit: float) -> Tensor:
+        y = sr
+        for _ in range(99):
+            if float((lr - shrink(y)).abs().max()) < limit:
+                break
+            y = right(y)
+        return y
+
     def stopped(limit: float) -> Tensor:
         return repeated(lambda y: y if float((lr - shrink(y)).abs().max()) < limit else right(y))
 
@@ -38,6 +46,10 @@ def back(sr: Tensor, lr: Tensor, shrink: Step, enlarge: Step, iterations: int) -
         ),
         "only one correction is made: as many as asked for, each of the corrected sr": lambda: sr + first,
         "three iterations, whatever was asked for": lambda: repeated(right, 3),
+        "each correction is added to sr as it came: to the corrected one": lambda: repeated(
+            lambda y: sr + enlarge(lr - shrink(y))
+        ),
+        "shrink and enlarge are exchanged": lambda: repeated(lambda y: y + shrink(lr - enlarge(y))),
         "one iteration too many": lambda: repeated(right, iterations + 1),
         "one iteration too few": lambda: repeated(right, iterations - 1),
         "sr came back as it was": sr.clone,
@@ -52,7 +64,9 @@ def back(sr: Tensor, lr: Tensor, shrink: Step, enlarge: Step, iterations: int) -
         "the absolute error is added: keep its sign": lambda: repeated(lambda y: y + enlarge((lr - shrink(y)).abs())),
         "the result is clipped: leave the clamp out": lambda: repeated(right).clamp(0, 1),
         "sr is clipped in every iteration: leave the clamp out": lambda: repeated(lambda y: right(y).clamp(0, 1)),
-        "the error is small: enlarge it before it is added": lambda: repeated(lambda y: y + (lr - shrink(y))),
+        "the error is small: enlarge it before it is added, by the `enlarge` that is given": lambda: repeated(
+            lambda y: y + (lr - shrink(y))
+        ),
         "half of the error is added: all of it": lambda: repeated(lambda y: y + 0.5 * enlarge(lr - shrink(y))),
         "lr was overwritten by the error: each error is lr - shrink(sr), of lr as it came": overwritten,
         "the error was squared: as it is": lambda: repeated(lambda y: y + enlarge((lr - shrink(y)).square())),
@@ -64,5 +78,9 @@ def back(sr: Tensor, lr: Tensor, shrink: Step, enlarge: Step, iterations: int) -
     for limit in (1e-1, 1e-2, 1e-3, 1e-4):
         mistakes[f"the loop ends where the error is below {limit:g}: as many iterations as asked for"] = partial(
             stopped, limit
+        )
+    for limit in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
+        mistakes[f"the loop goes on until the error is below {limit:g}: as many iterations as asked for"] = partial(
+            until, limit
         )
     return mistakes

@@ -27,7 +27,15 @@ def _compare_states(
     answer: Interpolated, case: Case, psnr: dict[str, Tensor], gan: dict[str, Tensor], alpha: float, what: str,
     public: bool = False,
 ) -> dict[str, Tensor]:  # fmt: skip
-    got, expected = case.call(answer, psnr, gan, alpha), _interpolated(psnr, gan, alpha)
+    expected = _interpolated(psnr, gan, alpha)
+    try:
+        got = case.call(answer, psnr, gan, alpha)
+    except ValueError as error:
+        raise Wrong(
+            "two networks of the same names and shapes were refused: neither the order of the names matters, nor alpha",
+            expected=what,
+            got=f"ValueError: {str(error)[:60]}",
+        ) from error
     require(
         isinstance(got, Mapping) and all(isinstance(value, Tensor) for value in got.values()),
         "a dict of name -> tensor is wanted, as state_dict() gives it",

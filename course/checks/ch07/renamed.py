@@ -1,6 +1,7 @@
 """07.7 renamed: what a right answer must satisfy."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -47,8 +48,12 @@ def _compare_names(answer: Renamed, case: Case, names: Sequence[str], what: str,
         if new in now and len(now) == 1:
             continue
         if not now:
+            why = "this name is one of today's, and stays" if new == old else "each name gives one, .bias too"
+            for cause, wrong in renamed_mistakes.NAMES.items():
+                if (name := wrong(old)) in got and name not in expected:
+                    why = f"it and another one became {name}; {cause}"
             raise Wrong(
-                f"the tensor of {old} is missing: each name gives one, .bias too",
+                f"the tensor of {old} is missing: {why}",
                 expected=what,
                 got=f"{len(got)} of {len(state)} tensors",
             )
@@ -57,6 +62,8 @@ def _compare_names(answer: Renamed, case: Case, names: Sequence[str], what: str,
         cause = next(
             (c for c, wrong in renamed_mistakes.NAMES.items() if wrong(old) == now[0]), "the new name is another one"
         )
+        if now[0] == old and re.search(r"\.\d\d\.", old):
+            cause += "; the block's number may have two digits"
         raise Wrong(f"{old} became {now[0]}: {cause}", expected=new if public else what, got=now[0])
     require(len(got) == len(expected), "there are more tensors than before", expected=what, got=f"{len(got)} tensors")
 

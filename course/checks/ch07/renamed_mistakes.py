@@ -13,6 +13,9 @@ NAMES: dict[str, Callable[[str], str]] = {
     "the body's numbers begin at 0 in both": lambda name: re.sub(
         r"RRDB_trunk\.(\d+)\.RDB", lambda m: f"body.{int(m[1]) + 1}.rdb", name
     ),
+    "the body's numbers stay as they are": lambda name: re.sub(
+        r"RRDB_trunk\.(\d+)\.RDB", lambda m: f"body.{int(m[1]) - 1}.rdb", name
+    ),
     "the dense blocks begin at 1 in both": lambda name: re.sub(
         r"RRDB_trunk\.(\d+)\.RDB(\d)", lambda m: f"body.{m[1]}.rdb{int(m[2]) - 1}", name
     ),

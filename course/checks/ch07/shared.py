@@ -46,6 +46,11 @@ def game(real: Tensor, fake: Tensor, *, generator: bool) -> Mistakes:
     other = F.softplus(real.mean() - fake).mean() + F.softplus(real - fake.mean()).mean()
     own = F.softplus(fake.mean() - real).mean() + F.softplus(fake - real.mean()).mean()
     wrong = own if generator else other
+    both_logs = F.softplus(-first).mean() + F.softplus(-second).mean()
+    added = F.softplus(-winner - loser.mean()).mean() + F.softplus(loser + winner.mean()).mean()
+    told = "log D was written in both halves: one is log(1 - D)"
+    if torch.allclose(both_logs, added):
+        told += "; or the means are added: they are taken away"
     mistakes: Mistakes = {
         "sigmoid is 0 or 1 here, and its logarithm infinite: F.softplus knows both at once": by_logs,
         "only the half of the made pictures: the real ones have a half too": lambda: halves["fake"].mean(),
@@ -64,8 +69,12 @@ def game(real: Tensor, fake: Tensor, *, generator: bool) -> Mistakes:
             -first.sigmoid().mean().log() - (1 - second.sigmoid()).mean().log()
         ),
         "1 - log D was written for -log(1 - D)": lambda: F.softplus(-first).mean() + (1 + F.softplus(-second)).mean(),
-        "log D was written in both halves: one is log(1 - D)": lambda: (
-            F.softplus(-first).mean() + F.softplus(-second).mean()
+        told: lambda: both_logs,
+        "the means are added: they are taken away": lambda: added,
+        "the logarithm is that to base 2: torch.log, or softplus": lambda: right / math.log(2),
+        "the logarithm is that to base 10: torch.log, or softplus": lambda: right / math.log(10),
+        "the hinge loss: here it is the logarithm of a chance": lambda: (
+            F.relu(1 - first).mean() + F.relu(1 + second).mean()
         ),
         "each logit is compared with the mean of its own side: with that of the others": lambda: (
             F.softplus(winner.mean() - winner).mean() + F.softplus(loser - loser.mean()).mean()
