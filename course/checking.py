@@ -4,12 +4,13 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from course.likeness import fits, is_close, is_same, number_in, only_float32
+from course.likeness import fits, is_close, is_same, number_in, only_float32, tensors_in
 from course.symptoms import NOTHING, describe, form_of, how_far_off, side_by_side, symptom
 from srlib.patches import mixed
 
@@ -47,6 +48,7 @@ class Case:
         """The function's answer. Raises Wrong if an input is another one afterwards, or if nothing comes back."""
         given = self._signature.bind(*args, **kwargs).arguments
         before = {name: _copied(value) for name, value in given.items()}
+        flags = [(name, x, x.requires_grad) for name, value in given.items() for x in tensors_in(value)]
         gradients = torch.is_grad_enabled()
         answer = function(*args, **kwargs)
         if torch.is_grad_enabled() != gradients:
@@ -63,6 +65,17 @@ class Case:
                     "`x.abs_()` or `x.pop()`): work on a new one",
                     expected=f"`{name}` as it was before the call",
                     got=f"`{name}` with other values",
+                )
+        for name, x, flag in flags:
+            if x.requires_grad != flag:
+                raise Wrong(
+                    f"your code switches requires_grad of {name} off, and {name} is the caller's: torch.no_grad or "
+                    "detach is enough"
+                    if flag
+                    else f"{name} itself was made to require gradients, and it is the caller's: leave requires_grad_ "
+                    "out, or take x.clone() first",
+                    expected=f"`{name}` as it came",
+                    got=f"`{name}` with another requires_grad",
                 )
         if answer is None and self._signature.return_annotation is not None:
             raise Wrong(NOTHING, expected="an answer", got=describe(None))
@@ -120,6 +133,22 @@ def compare(
         got=f"{describe(got)}{'' if got is None else unit}{told}{'' if public else how_far_off(got, expected, unit)}",
         pictures=side_by_side(got, expected) if pictures else None,
     )
+
+
+def that_fit_elsewhere(here: Mistakes, there: Mistakes, got: Callable[[], Tensor]) -> Mistakes:
+    """The causes that explain another call too: in a small example several mistakes look alike."""
+
+    def given(cause: str) -> Tensor:
+        wrong, made = there[cause](), got()
+        if (
+            not isinstance(made, Tensor)
+            or made.shape != wrong.shape
+            or not torch.allclose(made.double(), wrong.double(), rtol=1e-6, atol=1e-6)
+        ):
+            raise ValueError("it explains one of the calls alone")
+        return here[cause]()
+
+    return {cause: partial(given, cause) for cause in here}
 
 
 def require(right: bool, cause: str, *, expected: str, got: Any) -> None:

@@ -25,6 +25,8 @@ def is_same(got: Any, expected: Any, within: float) -> bool:
     if isinstance(expected, float):
         number = number_in(got)
         return number is not None and is_close(torch.tensor(number), torch.tensor(expected), within)
+    if isinstance(expected, str) and type(got).__module__ == "numpy" and isinstance(got, str):
+        got = str.__str__(got)
     return type(got) is type(expected) and bool(got == expected)
 
 

@@ -13,7 +13,18 @@ MODULES = {  # by which files, other modules or running code can be reached
     *("shelve", "shutil", "socket", "subprocess", "sys", "tempfile", "threading", "tokenize", "traceback", "unittest"),
     *("urllib", "zipfile", "zipimport"),
 }
-BUILTINS = {"open", "exec", "eval", "compile", "__import__", "__builtins__", "__loader__", "__spec__", "globals"}
+BUILTINS = {
+    "open",
+    "vars",
+    "exec",
+    "eval",
+    "compile",
+    "__import__",
+    "__builtins__",
+    "__loader__",
+    "__spec__",
+    "globals",
+}
 PARTS = {  # of torch, numpy and scikit-image, which are welcome otherwise
     "torch.load": "reads a file",
     "torch.from_file": "reads a file",
@@ -34,7 +45,7 @@ PARTS = {  # of torch, numpy and scikit-image, which are welcome otherwise
     "numpy.DataSource": "reads files",
     "skimage.io": "reads files",
 }
-ATTRIBUTES = {"read_text", "read_bytes", "getsource", "from_file", "load_module", "exec_module"} | {
+ATTRIBUTES = {"read_text", "read_bytes", "getsource", "from_file", "load_module", "exec_module", "attrgetter"} | {
     *("__globals__", "__builtins__", "__closure__", "__code__", "__subclasses__", "__import__", "__loader__"),
     *("tb_frame", "f_back", "f_globals", "f_locals", "f_builtins", "gi_frame", "cr_frame", "ag_frame"),
 }
@@ -71,8 +82,8 @@ def _modules(wanted: list[str], imports: tuple[str, ...]) -> Iterator[str]:
         allowed = any(name == a or name.startswith(f"{a}.") for a in (*imports, "course.todo.todo"))
         if top in OURS and not allowed:
             yield f"the file imports `{name}`, where the answer lies ready: write it yourself"
-        elif top.lstrip("_") in MODULES:
-            yield f"the file imports `{top}`, by which other files are read or run: an answer needs no such thing"
+        elif hidden := next((part for part in name.split(".") if part.lstrip("_") in MODULES), ""):
+            yield f"the file imports `{hidden}`, by which other files are read or run: an answer needs no such thing"
         elif part := _part(name):
             yield f"the file imports `{name}`, which {PARTS[part]}: an answer needs no such thing"
 

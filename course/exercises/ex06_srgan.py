@@ -27,7 +27,7 @@ def features_at(pictures: Tensor, layers: Sequence[nn.Module], wanted: Sequence[
     VGG19 learnt from normalised pictures, so before the first layer comes (pictures - MEAN) / STD, channel by channel.
     Each layer is called once at most, and none that lies behind the deepest wanted one. A ReLU made with inplace=True
     overwrites what it is given; the features from *before* it must come back as they were before. Gradients must be
-    able to flow to the pictures.
+    able to flow to the pictures. The layers are the caller's, and stay as they are.
 
     Worked: a picture of one pixel (0.485, 0.68, 0.406) is normalised to (0, 1, 0). With the layers [a, nn.ReLU()] where
     a is a 1 x 1 convolution to one channel, weights (0, -1, 0) and bias 0, wanted (0, 1) gives [-1, 0].

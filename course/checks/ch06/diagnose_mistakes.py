@@ -50,7 +50,9 @@ def read(
             "mean": math.fsum(x["error"] for x in lines[: k + 1]) / (k + 1),
         }[least]
         count = count + 1 if is_sure(line) else count * (not in_a_row)
-        if early and k < 2:
+        if early == "ahead":
+            count = 3 * (k + 2 < len(lines) and all(map(is_sure, lines[k : k + 3])))
+        elif early and k < 2:
             seen = {"short": lines[: k + 1], "empty": [], "round": [lines[k - 2], lines[k - 1], line]}[early]
             count = 3 if all(map(is_sure, seen)) else min(count, 2)
         limits = {"collapse": (line["error"], worst_error * reference), "drift": (line["drift"], 0.06)}
@@ -60,8 +62,14 @@ def read(
         } | {"won": count >= run}
         word = next((name for name in order if alarms[name]), None)
         if word is not None:
-            step = {"this": line["step"], "first": lines[k - run + 1]["step"], "index": float(k), "one": float(k + 1)}
-            found = word, line["step"] if told == "first" and word != "won" else step[told]
+            step = {
+                "this": line["step"],
+                "ahead": lines[min(k + 2, len(lines) - 1)]["step"],
+                "first": lines[k - run + 1]["step"],
+                "index": float(k),
+                "one": float(k + 1),
+            }
+            found = word, line["step"] if told in ("first", "ahead") and word != "won" else step[told]
             if not last:
                 return found
     return found
@@ -120,6 +128,8 @@ READINGS: dict[str, Reading] = {
     "the first two lines have no two before them: lines[-1] and lines[-2] are the log's last": partial(
         read, early="round"
     ),
+    "`won` looks at two lines that are still to come, so an alarm in one of them is overlooked: this line and the two "
+    "before it": partial(read, early="ahead", told="ahead"),
     "d_real alone does not tell `won`: d_fake must be below 0.05 as well": partial(read, sure="real"),
     "d_fake alone does not tell `won`: d_real must be above 0.95 as well": partial(read, sure="fake"),
     "both must hold for `won`, d_real above 0.95 and d_fake below 0.05": partial(read, sure="either"),

@@ -43,7 +43,7 @@ def discriminator_worked_example(answer: DiscriminatorLoss, case: Case) -> None:
 
 def discriminator_large_logits(answer: DiscriminatorLoss, case: Case) -> None:
     """Logits of any size: neither infinity nor a loss that stops growing."""
-    for size in (30.0, 60.0, 250.0, 2000.0):
+    for size in (6.0, 30.0, 60.0, 250.0, 2000.0):
         real, fake = size * (0.9 + 0.2 * case.rand(3, 1)), size * (0.9 + 0.2 * case.rand(3, 1))
         for a, b, told in ((-real, fake, "wrong"), (real, -fake, "right")):
             expected = F.softplus(-a).mean() + F.softplus(b).mean()
@@ -69,6 +69,13 @@ def discriminator_gradients(answer: DiscriminatorLoss, case: Case) -> None:
         compare(found, expected, within=1e-5, what=f"the gradients at real and fake, logits of up to {size:g}")
 
 
+def discriminator_double(answer: DiscriminatorLoss, case: Case) -> None:
+    """Any floats: all digits of float64."""
+    real, fake = (4 * case.rand(4, 1).double() - 2 for _ in range(2))
+    expected = F.softplus(-real).mean() + F.softplus(fake).mean()
+    compare(case.call(answer, real, fake), expected, within=1e-12, what="the loss, in float64")
+
+
 EXERCISE = Exercise(
     reference=_discriminator_loss,
     checks=(
@@ -76,5 +83,6 @@ EXERCISE = Exercise(
         discriminator_worked_example,
         discriminator_large_logits,
         discriminator_gradients,
+        discriminator_double,
     ),
 )

@@ -22,7 +22,14 @@ def discriminator(real: Tensor, fake: Tensor) -> Mistakes:
     def padded(least: float) -> Tensor:
         return -(d_real + least).log().mean() - (1 - d_fake + least).log().mean()
 
-    mistakes: Mistakes = {
+    mistakes: Mistakes = {}
+    for most in (4.0, 5.0):
+        mistakes[
+            f"above {most:g} softplus was cut short to z, which is too small there: F.softplus's own limit is 20"
+        ] = partial(
+            lambda most: F.softplus(-real, threshold=most).mean() + F.softplus(fake, threshold=most).mean(), most
+        )
+    mistakes |= {
         OVERFLOW: lambda: -d_real.log().mean() - (1 - d_fake).log().mean(),
         "only the half of the real pictures counts: the made ones are missing": lambda: of_real.mean(),
         "only the half of the made pictures counts: the real ones are missing": lambda: of_fake.mean(),

@@ -38,6 +38,11 @@ class _Layers:
         for k, module in enumerate(self.modules):
             module.register_forward_hook(lambda *_, k=k: self._count(k))
 
+    def settings(self) -> list[object]:
+        return [
+            (m.training, getattr(m, "inplace", None), [p.requires_grad for p in m.parameters()]) for m in self.modules
+        ]
+
     def _count(self, k: int) -> None:
         self.calls[k] += 1
 
@@ -49,11 +54,19 @@ def _compare_features(
     with torch.no_grad():
         expected = _features_at(pictures, layers.modules, wanted)
     layers.calls[:] = [0] * len(layers.calls)
+    before = layers.settings()
     got = case.call(answer, pictures, layers.modules, wanted)
     calls = list(layers.calls)
     with torch.no_grad():
         mistakes = features_at_mistakes.features(pictures, layers.modules, wanted)
         compare(got, expected, within=1e-4, what=what, mistakes=mistakes)
+    require(
+        layers.settings() == before,
+        "your code changes the layers (inplace, train or eval, requires_grad), and they are the caller's: call them as "
+        "they are",
+        expected="the layers as they came",
+        got="layers with other settings",
+    )
     deepest = max(wanted)
     require(
         not any(calls[deepest + 1 :]),

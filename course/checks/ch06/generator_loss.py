@@ -43,7 +43,7 @@ def generator_worked_example(answer: GeneratorLoss, case: Case) -> None:
 
 def generator_large_logits(answer: GeneratorLoss, case: Case) -> None:
     """Logits of any size: neither infinity nor a loss that stops growing."""
-    for size in (-30.0, -60.0, -250.0, 250.0, -2000.0):
+    for size in (-6.0, -30.0, -60.0, -250.0, 250.0, -2000.0):
         fake = size * (0.9 + 0.2 * case.rand(3, 1))
         what = f"the loss for logits of about {size:g}"
         _compare_generator(answer, case, case.rand(1)[0], fake, 0.5, what)
@@ -60,7 +60,20 @@ def generator_gradients(answer: GeneratorLoss, case: Case) -> None:
         compare(found, expected, within=1e-5, what=f"the gradients at content and fake, logits from -{size:g}")
 
 
+def generator_double(answer: GeneratorLoss, case: Case) -> None:
+    """All digits of float64."""
+    content, fake = case.rand(1).double()[0], 4 * case.rand(4, 1).double() - 2
+    expected = content + 0.3 * torch.nn.functional.softplus(-fake).mean()
+    compare(case.call(answer, content, fake, 0.3), expected, within=1e-12, what="the loss, in float64")
+
+
 EXERCISE = Exercise(
     reference=_generator_loss,
-    checks=(generator_both_terms, generator_worked_example, generator_large_logits, generator_gradients),
+    checks=(
+        generator_both_terms,
+        generator_worked_example,
+        generator_large_logits,
+        generator_gradients,
+        generator_double,
+    ),
 )

@@ -17,7 +17,12 @@ def generator(content: Tensor, fake: Tensor, weight: float) -> Mistakes:
     def padded(least: float) -> Tensor:
         return content - weight * (d_fake + least).log().mean()
 
-    mistakes: Mistakes = {
+    mistakes: Mistakes = {}
+    for most in (4.0, 5.0):
+        mistakes[
+            f"above {most:g} softplus was cut short to z, which is too small there: F.softplus's own limit is 20"
+        ] = partial(lambda most: content + weight * F.softplus(-fake, threshold=most).mean(), most)
+    mistakes |= {
         OVERFLOW: lambda: content - weight * d_fake.log().mean(),
         "that is log(1 - D(fake)), which saturates: -log D(fake) is wanted": lambda: (
             content - weight * F.softplus(fake).mean()

@@ -36,8 +36,18 @@ def back(sr: Tensor, lr: Tensor, shrink: Step, enlarge: Step, iterations: int) -
     def stopped(limit: float) -> Tensor:
         return repeated(lambda y: y if float((lr - shrink(y)).abs().max()) < limit else right(y))
 
+    def until_it_grows() -> Tensor:
+        y, last = sr, float("inf")
+        for _ in range(iterations):
+            error = lr - shrink(y)
+            if float(error.abs().mean()) > last:
+                break
+            y, last = y + enlarge(error), float(error.abs().mean())
+        return y
+
     first = enlarge(lr - shrink(sr))
     mistakes: Mistakes = {
+        "the loop ends where the error grows: as many iterations as asked for": until_it_grows,
         "the error has the wrong sign: sr + enlarge(lr - shrink(sr))": lambda: repeated(
             lambda y: y + enlarge(shrink(y) - lr)
         ),
@@ -75,7 +85,7 @@ def back(sr: Tensor, lr: Tensor, shrink: Step, enlarge: Step, iterations: int) -
         ),
         "the result was rounded to 256 steps: leave it as it is": lambda: (255 * repeated(right)).round() / 255,
     }
-    for limit in (1e-1, 1e-2, 1e-3, 1e-4):
+    for limit in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8):
         mistakes[f"the loop ends where the error is below {limit:g}: as many iterations as asked for"] = partial(
             stopped, limit
         )

@@ -50,7 +50,13 @@ def _compare_dense(
     public: bool = False,
 ) -> None:  # fmt: skip
     before = copy.deepcopy(convs)
-    got = case.call(answer, x, convs)
+    called: list[nn.Module] = []
+    hooks = [conv.register_forward_hook(lambda conv, *_: called.append(conv)) for conv in convs]
+    try:
+        got = case.call(answer, x, convs)
+    finally:
+        for hook in hooks:
+            hook.remove()
     require(
         len(convs) == 5 and all(map(_same_weights, convs, before)),
         "your code changes the convolutions: call them, and leave them as they are",
@@ -61,6 +67,12 @@ def _compare_dense(
         mistakes = dense_block_mistakes.dense(x, before)
         expected = _without_joining(x, before)
         compare(got, expected, within=within, what=what, public=public, mistakes=mistakes)
+    require(
+        all(conv in called for conv in convs),
+        "the weights were taken out of a convolution: call it as it is, conv(x), whatever it has besides weights",
+        expected="a call of each of the five convolutions",
+        got=f"calls of {len(set(map(id, called)))} of them",
+    )
 
 
 def _same_weights(a: nn.Module, b: nn.Module) -> bool:

@@ -1,5 +1,6 @@
 """07.5 interpolated: what a right answer must satisfy."""
 
+import contextlib
 import copy
 from collections.abc import Callable, Mapping
 
@@ -10,6 +11,7 @@ from course.checking import Case, Exercise, Wrong, compare, require
 from course.checks.ch07 import interpolated_mistakes
 from course.checks.ch07.shared import State
 
+_WITHIN = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 2e-3}  # whole numbers: none
 Interpolated = Callable[[State, State, float], dict[str, Tensor]]
 
 
@@ -65,7 +67,7 @@ def _compare_states(
                 got=f"dtype {got[name].dtype}",
             )
             mistakes = interpolated_mistakes.counters(name, psnr[name], gan[name], alpha)
-        within = 0.0 if not wanted.is_floating_point() else 1e-12 if wanted.dtype == torch.float64 else 1e-5
+        within = _WITHIN.get(wanted.dtype, 0.0)
         compare(got[name], wanted, within=within, what=f"{name}, {what}", public=public, mistakes=mistakes)
         require(
             got[name].dtype == wanted.dtype,
@@ -84,16 +86,22 @@ def _compare_states(
 
 
 def _refuses(answer: Interpolated, case: Case, psnr: State, gan: State, cause: str) -> None:
+    alpha = 0.5
     try:
-        case.call(answer, psnr, gan, 0.5)
-    except ValueError:
-        return
+        for alpha in (0.5, 0.0, 1.0):
+            with contextlib.suppress(ValueError):
+                case.call(answer, psnr, gan, alpha)
+                break
+        else:
+            return
     except (KeyError, RuntimeError, AssertionError, TypeError, IndexError) as error:
         raise Wrong(
             "the right thing is refused, but by another error: `raise ValueError(...)` before anything is mixed",
             expected="a ValueError",
             got=type(error).__name__,
         ) from error
+    if alpha != 0.5:
+        cause = f"at alpha {alpha:g} networks that differ are passed over: compare names and shapes first of all"
     raise Wrong(cause, expected="a ValueError", got="an answer")
 
 
@@ -114,11 +122,14 @@ def states_random(answer: Interpolated, case: Case) -> None:
 
 
 def states_whole_numbers(answer: Interpolated, case: Case) -> None:
-    """Whatever holds no floats is gan's, whole, whatever it is called; float64 stays float64."""
+    """Whatever holds no floats is gan's, whole, whatever its name and alpha; all floats are mixed, in their dtype."""
     psnr = {"num_batches_tracked": torch.tensor(4), "steps": torch.tensor([1, 2]), "w": case.rand(3).double()}
     gan = {"num_batches_tracked": torch.tensor(9), "steps": torch.tensor([8, 5]), "w": case.rand(3).double()}
     psnr["mask"], gan["mask"] = torch.tensor([True, False]), torch.tensor([False, True])
-    for alpha in (0.5, 0.9):
+    psnr["levels"], gan["levels"] = (torch.tensor(x, dtype=torch.uint8) for x in ([3, 9], [200, 4]))
+    psnr["slope"], gan["slope"] = case.rand(1)[0], case.rand(1)[0]
+    psnr["half"], gan["half"] = case.rand(3).half(), case.rand(3).half()
+    for alpha in (0.5, 0.9, 0.0, 1.0):
         _compare_states(answer, case, psnr, gan, alpha, f"alpha {alpha}")
 
 

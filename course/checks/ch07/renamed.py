@@ -94,12 +94,14 @@ def names_outside(answer: Renamed, case: Case) -> None:
 def names_of_a_network(answer: Renamed, case: Case) -> None:
     """A whole network of twelve blocks, none lost and none changed."""
     _compare_names(answer, case, _old_names(12), "all tensors of a network of 12 blocks")
+    _compare_names(answer, case, ["RRDB_trunk.123.RDB2.conv4.weight"], "a block's number of three digits")
 
 
 def names_of_today(answer: Renamed, case: Case) -> None:
     """Names of today stay as they are."""
     names = list(_renamed(_named(_old_names(1))))
     _compare_names(answer, case, names, "the very same names")
+    _compare_names(answer, case, [*names, "RRDB_trunk.1.RDB1.conv1.bias"], "the same names, and one old one renamed")
 
 
 def names_keep_values(answer: Renamed, case: Case) -> None:

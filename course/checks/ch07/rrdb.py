@@ -5,12 +5,16 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from course.checking import Case, Exercise, compare
+from course.checking import Case, Exercise, compare, that_fit_elsewhere
 from course.checks.ch07 import rrdb_mistakes
 from course.checks.ch07.shared import Step, flows
 from srlib.models.rrdbnet import RESIDUAL_SCALE
 
 Rrdb = Callable[[Tensor, Sequence[Step]], Tensor]
+
+
+_ELSEWHERE = torch.tensor([0.7, -1.3, 2.1, -0.4]).view(1, 2, 1, 2)
+_OTHERS: list[Step] = [lambda y: y.roll(1, 1) + 0.3, lambda y: 1.7 * y.abs(), lambda y: y.roll(1, 3) * (0.9 - y)]
 
 
 def _rrdb(x: Tensor, blocks: Sequence[Step]) -> Tensor:
@@ -33,7 +37,11 @@ def _compare_rrdb(
         within=within,
         what=what,
         public=public,
-        mistakes=rrdb_mistakes.residual(x, blocks),
+        mistakes=that_fit_elsewhere(
+            rrdb_mistakes.residual(x, blocks),
+            rrdb_mistakes.residual(_ELSEWHERE, _OTHERS),
+            lambda: case.call(answer, _ELSEWHERE, list(_OTHERS)),
+        ),
     )
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course.checking import Case, Mistakes, Wrong, compare, require
+from course.checking import Case, Mistakes, Wrong, compare, require, that_fit_elsewhere
 
 Step = Callable[[Tensor], Tensor]
 State = Mapping[str, Tensor]
@@ -48,10 +48,13 @@ def game(real: Tensor, fake: Tensor, *, generator: bool) -> Mistakes:
     wrong = own if generator else other
     both_logs = F.softplus(-first).mean() + F.softplus(-second).mean()
     added = F.softplus(-winner - loser.mean()).mean() + F.softplus(loser + winner.mean()).mean()
-    told = "log D was written in both halves: one is log(1 - D)"
-    if torch.allclose(both_logs, added):
-        told += "; or the means are added: they are taken away"
-    mistakes: Mistakes = {
+    mistakes: Mistakes = {}
+    for most in (4.0, 5.0):
+        told = f"above {most:g} softplus was cut short to z, which is too small there: F.softplus's own limit is 20"
+        mistakes[told] = partial(
+            lambda most: F.softplus(-first, threshold=most).mean() + F.softplus(second, threshold=most).mean(), most
+        )
+    mistakes |= {
         "sigmoid is 0 or 1 here, and its logarithm infinite: F.softplus knows both at once": by_logs,
         "only the half of the made pictures: the real ones have a half too": lambda: halves["fake"].mean(),
         "only the half of the real pictures: the made ones have a half too": lambda: halves["real"].mean(),
@@ -69,7 +72,7 @@ def game(real: Tensor, fake: Tensor, *, generator: bool) -> Mistakes:
             -first.sigmoid().mean().log() - (1 - second.sigmoid()).mean().log()
         ),
         "1 - log D was written for -log(1 - D)": lambda: F.softplus(-first).mean() + (1 + F.softplus(-second)).mean(),
-        told: lambda: both_logs,
+        "log D was written in both halves: one is log(1 - D)": lambda: both_logs,
         "the means are added: they are taken away": lambda: added,
         "the logarithm is that to base 2: torch.log, or softplus": lambda: right / math.log(2),
         "the logarithm is that to base 10: torch.log, or softplus": lambda: right / math.log(10),
@@ -171,7 +174,16 @@ def drawn_logits(case: Case, batch: int, size: float = 4.0) -> tuple[Tensor, Ten
 
 def worked(answer: Loss, case: Case, *, generator: bool) -> None:
     real, fake = torch.tensor([[math.log(9)], [0.0]]), torch.zeros(2, 1)
-    compare_loss(answer, case, real, fake, "the loss", generator=generator, public=True)
+    others = torch.tensor([[1.5], [-0.3], [0.4]]), torch.tensor([[-1.1], [0.2], [-2.0]])
+    here, there = game(real, fake, generator=generator), game(*others, generator=generator)
+    compare(
+        case.call(answer, real, fake),
+        by_cross_entropy(*((fake, real) if generator else (real, fake))),
+        within=1e-5,
+        what="the loss",
+        public=True,
+        mistakes=that_fit_elsewhere(here, there, lambda: case.call(answer, *others)),
+    )
 
 
 def of_any_logits(answer: Loss, case: Case, *, generator: bool) -> None:
@@ -181,6 +193,10 @@ def of_any_logits(answer: Loss, case: Case, *, generator: bool) -> None:
 
 
 def far_apart(answer: Loss, case: Case, *, generator: bool) -> None:
+    for size in (6.0, -6.0):
+        real, fake = size + 0.2 * case.rand(2, 1), 0.2 * case.rand(2, 1)
+        what = f"the loss of real logits near {size:g}, made ones near 0"
+        compare_loss(answer, case, real, fake, what, generator=generator, within=1e-4)
     for size in (1000.0, -1000.0):
         real, fake = size + case.rand(2, 1), case.rand(2, 1)
         what = f"the loss of real logits near {size:g}, made ones near 0"

@@ -1,6 +1,7 @@
 """08.6 degraded: what a right answer must satisfy."""
 
 import itertools
+import random
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from course.checking import Case, Exercise, Wrong, compare, require
 from course.checks.ch08 import degraded_mistakes
 from course.checks.ch08.shared import how_far
+from course.likeness import number_in
 
 Degraded = Callable[[Tensor, Sequence[tuple[degraded_mistakes.Step, float, float]], torch.Generator], Tensor]
 
@@ -45,7 +47,7 @@ class _Witness:
             got=f"shape {tuple(getattr(picture, 'shape', ()))}",
         )
         require(
-            isinstance(strength, (int, float)) or (isinstance(strength, Tensor) and strength.numel() == 1),
+            number_in(strength) is not None or (isinstance(strength, Tensor) and strength.numel() == 1),
             "a strength is one number",
             expected="one number",
             got=strength,
@@ -65,7 +67,14 @@ def _state(rng: object) -> bytes:
 
 
 def _run(answer: Degraded, case: Case, pictures: Tensor, witness: _Witness, rng: torch.Generator) -> Tensor:
+    seeded = torch.initial_seed()
     got = case.call(answer, pictures, witness.steps, rng)
+    require(
+        torch.initial_seed() == seeded,
+        "torch.manual_seed sets the dice of everybody, and the caller's too: draw from rng",
+        expected="torch's own generator as it was",
+        got="another seed",
+    )
     require(
         all(one is rng for one in witness.generators),
         "a step was given another generator: rng itself goes to each",
@@ -148,6 +157,13 @@ def degraded_ranges(answer: Degraded, case: Case) -> None:
             got=f"{len(set(drawn))} different ones",
         )
         shares.append(u)
+    alike = torch.corrcoef(torch.stack(shares)).fill_diagonal_(0).abs()
+    require(  # the deviation of independent ones is 0.07
+        float(alike.max()) < 0.5,
+        "the strengths of one picture follow from one another: draw anew for each step",
+        expected="strengths that have nothing to do with one another",
+        got=f"a correlation of {float(alike.max()):.2f} between those of two steps",
+    )
     u = torch.cat(shares)
     mean, spread = float(u.mean()), float((u - 0.5).square().mean())
     require(  # 1/2 and 1/12 of uniform ones, their deviations for 600 being 0.0118 and 0.0030
@@ -228,12 +244,19 @@ def degraded_seed(answer: Degraded, case: Case) -> None:
         )
         return got
 
+    dice = random.getstate()
     one, again, other = of(seed), of(seed), of(seed + 1)
     require(
         bool(torch.equal(one, again)),
         "the same seed gave other pictures: something is drawn past rng (torch.rand without generator=rng, random)",
         expected="the same pictures from the same seed",
         got="others",
+    )
+    require(
+        random.getstate() == dice,
+        "Python's own dice (random) were seeded, which are the caller's: draw from rng",
+        expected="random as it was",
+        got="random in another state",
     )
     noise_apart = float((one - other).abs().max()) < 0.05
     require(

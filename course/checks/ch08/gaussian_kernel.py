@@ -6,9 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from course.checking import Case, Exercise, compare
+from course.checking import Case, Exercise, compare, that_fit_elsewhere
 from course.checks.ch08 import gaussian_kernel_mistakes
-from course.checks.ch08.shared import that_fit_elsewhere
 from srlib.degradations import kernels
 
 Gaussian = Callable[[int, tuple[float, float], float], Tensor]

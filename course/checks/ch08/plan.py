@@ -111,8 +111,15 @@ def plan_passes(answer: Plan, case: Case) -> None:
     for says in ((True, False, True, True, False), (False, True, True, False, True), (True, True, False, True, True)):
         _compare_plan(answer, case, (0.95, 0.75, 0.65), 0.55, 0.15, says)
     _compare_plan(answer, case, (0.9, 0.9), 0.7, 0.4, (True, True, False, True))
-    got = case.call(answer, (), 0.8, 0.4, plan_mistakes.Decisions({0.8: True, 0.4: True}))
-    compare(got, ["final size"], within=0, what="no pass", mistakes=plan_mistakes.without_a_pass())
+    nothing: tuple[Sequence[float], ...] = ((), [])
+    for none in nothing:
+        got = case.call(answer, none, 0.8, 0.4, plan_mistakes.Decisions({0.8: True, 0.4: True}))
+        what = f"no pass, blur {none}"
+        compare(got, ["final size"], within=0, what=what, mistakes=plan_mistakes.without_a_pass())
+    decisions = plan_mistakes.Decisions({0.85: True, 0.65: False, 0.6: True, 0.3: False})
+    expected = _plan((0.85, 0.65), 0.6, 0.3, decisions)
+    got = case.call(answer, [0.85, 0.65], 0.6, 0.3, decisions)
+    compare(", ".join(got), ", ".join(expected), within=0, what="the names for a list, blur [0.85, 0.65]")
 
 
 def plan_own_decisions(answer: Plan, case: Case) -> None:

@@ -115,6 +115,12 @@ def plans(blur: Sequence[float], sinc: float, jpeg_last: float, decided: Mapping
         "sinc is there only if jpeg is first: right behind final size either way": lambda: built(
             ringing=says(sinc) and not says(jpeg_last)
         ),
+        "jpeg is last only if sinc is there: its own probability decides": lambda: built(
+            squeezed_last=says(jpeg_last) and says(sinc)
+        ),
+        "jpeg is last only if sinc is not there: its own probability decides": lambda: built(
+            squeezed_last=says(jpeg_last) and not says(sinc)
+        ),
         "jpeg stands between final size and sinc: sinc is right behind final size": lambda: built(end=between),
         "a pass without its blur is left out as a whole: resize and noise stay": lambda: built(whole=True),
         "final size is missing": lambda: built(sized=("sinc",)),
@@ -127,6 +133,7 @@ def plans(blur: Sequence[float], sinc: float, jpeg_last: float, decided: Mapping
         ),
         "jpeg stands before noise: blur, resize, noise, jpeg": lambda: built(("blur", "resize", "jpeg", "noise")),
         "the last pass has no resize: it has its own beside the final size": lambda: built(last=("blur", "noise")),
+        "the last pass has no blur: each with its probability": lambda: built(last=("resize", "noise")),
         "the last pass has no noise": lambda: built(last=("blur", "resize")),
         "only the last pass is there: all of them": lambda: built(blurs=asked[-1:]),
         "only the first pass is there: all of them": lambda: built(blurs=asked[:1]),

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from course.checking import Case, Exercise, compare
+from course.checking import Case, Exercise, compare, that_fit_elsewhere
 from course.checks.ch08 import quantised_mistakes
 from srlib.degradations import jpeg
 
@@ -42,7 +42,11 @@ def _table(case: Case) -> Tensor:
     table = jpeg.tables(50)[0, 0].clone()
     table[3, 3:5] = torch.tensor([case.integer(1, 3), 1])
     table[4, 3] = 255
+    table[2, 5:] = torch.tensor([25, 75, 225])  # with 47 percent and the like halves of a step
     return table
+
+
+_OTHER_TABLE = 3 + torch.arange(64).view(8, 8) // 4
 
 
 def _coefficients(case: Case, table: Tensor, quality: int, halves: bool = False) -> Tensor:
@@ -50,7 +54,8 @@ def _coefficients(case: Case, table: Tensor, quality: int, halves: bool = False)
     whole = torch.randint(-8, 9, (2, 8, 8), generator=case.rng)
     whole[:, 4, 4] = torch.tensor([case.integer(300, 900), -case.integer(300, 900)])
     rest = 0.8 * case.rand(2, 8, 8) - 0.4
-    rest[:, 5, 2] = torch.tensor([0.4995, -0.4995])
+    rest[:, 5, :2] = torch.tensor([[0.499], [-0.499]])
+    rest[:, 5, 2] = torch.tensor([0.49999, -0.49999])
     return (whole + (0.5 if halves else rest)) * steps
 
 
@@ -72,6 +77,7 @@ def quantised_worked_example(answer: Quantised, case: Case) -> None:
     coefficients = torch.zeros(4, 8, 8)
     coefficients[:, 2, 3] = torch.tensor([79.0, 80.0, 90.0, -15.0])
     table = torch.full((8, 8), 16)
+    others = (torch.arange(128.0, dtype=torch.float64).view(2, 8, 8) - 64) * 2.71
 
     got = case.call(answer, coefficients, table, 25)
     if not isinstance(got, Tensor) or got.shape != coefficients.shape:
@@ -86,16 +92,20 @@ def quantised_worked_example(answer: Quantised, case: Case) -> None:
         within=1e-3,
         what="a coefficient of each of four blocks",
         public=True,
-        mistakes={
-            cause: partial(lambda make: seen(make()), make)
-            for cause, make in quantised_mistakes.quantised(coefficients, table, 25).items()
-        },
+        mistakes=that_fit_elsewhere(
+            {
+                cause: partial(lambda make: seen(make()), make)
+                for cause, make in quantised_mistakes.quantised(coefficients, table, 25).items()
+            },
+            quantised_mistakes.quantised(others, _OTHER_TABLE, 30),
+            lambda: case.call(answer, others, _OTHER_TABLE, 30),
+        ),
     )
 
 
 def quantised_qualities(answer: Quantised, case: Case) -> None:
     """The steps of any quality from 1 to 100, in libjpeg's whole numbers, at least 1 and at most 255."""
-    for quality in (60, 30, 95, 49, 50, 7, 1, 98, 100, case.integer(31, 47)):
+    for quality in (60, 30, 95, 49, 50, 7, 1, 98, 100, 47, 87, 61, case.integer(31, 47)):
         table = _table(case)
         _compare_quantised(answer, case, _coefficients(case, table, quality), table, quality, f"quality {quality}")
 
@@ -113,7 +123,10 @@ def quantised_double(answer: Quantised, case: Case) -> None:
     table = _table(case)
     coefficients = _coefficients(case, table, 40)[:1]
     _compare_quantised(answer, case, coefficients, table, 40, "one block, quality 40")
-    _compare_quantised(answer, case, coefficients.double(), table, 40, "one block, quality 40, in float64")
+    coefficients = coefficients.double()
+    _compare_quantised(answer, case, coefficients, table, 40, "one block, quality 40, in float64")
+    coefficients[:, 5, 2] = (3.5 - 1e-9) * _step(int(table[5, 2]), 40)
+    _compare_quantised(answer, case, coefficients, table, 40, "a coefficient just below a half of a step, in float64")
 
 
 EXERCISE = Exercise(_quantised, (quantised_worked_example, quantised_qualities, quantised_halves, quantised_double))

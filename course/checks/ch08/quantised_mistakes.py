@@ -34,10 +34,19 @@ def quantised(coefficients: Tensor, table: Tensor, quality: int) -> Mistakes:
         steps = steps.double().clamp(1, 255)
         return (half_out(coefficients.double() / steps) * steps).to(coefficients)
 
+    def entries_by(share: float) -> Tensor:
+        return table * share
+
+    def by_steps_of(values: Tensor) -> Tensor:
+        return (half_out(values / steps()) * steps()).to(coefficients)
+
     other, told = 5000 // quality, "from quality 50 on the percentage is 200 - 2 * quality"
     if quality < 50:
         other, told = 200 - 2 * quality, "below quality 50 the percentage is 5000 // quality"
     return {
+        "float64 was made float32, which moves what lies next to a half of a step": lambda: by_steps_of(
+            coefficients.float()
+        ),
         "the steps became uint8, which runs over at 256: clamp first": lambda: by_steps(
             ((table * right + 50) // 100).to(torch.uint8)
         ),
@@ -52,6 +61,9 @@ def quantised(coefficients: Tensor, table: Tensor, quality: int) -> Mistakes:
         ),
         "the steps are rounded, halves to even: (table * percent + 50) // 100": lambda: by_steps(
             (table * right / 100).round()
+        ),
+        "percent / 100 is no exact number, so a half of a step is missed: (table * percent + 50) // 100": lambda: (
+            by_steps((entries_by(right / 100) + 0.5).floor())
         ),
         "the steps were rounded up: (table * percent + 50) // 100": lambda: by_steps((table * right / 100).ceil()),
         "5000 / quality was rounded: down, //": lambda: made(percent=round(5000 / quality) if quality < 50 else right),
@@ -89,5 +101,8 @@ def quantised(coefficients: Tensor, table: Tensor, quality: int) -> Mistakes:
         "the steps were added up: times the levels": lambda: half_out(coefficients / steps()) + steps(),
         "the first coefficient of each block was left as it was: all of them are quantised": lambda: torch.where(
             torch.arange(64).view(8, 8) == 0, coefficients, made()
+        ),
+        "a little was added so that halves go up: it moves what lies just below a half, too": lambda: (
+            (coefficients / steps() + 1e-4 * coefficients.sign()).round() * steps()
         ),
     }
