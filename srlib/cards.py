@@ -16,11 +16,14 @@ from srlib.runs import LOG, SUMMARY, WEIGHTS
 SETS = ("Set5", "Set14")
 
 
-def publish(folder: Path, name: str, *, sets: Sequence[str] = SETS, target: Path = zoo.FOLDER) -> Path:
+def publish(
+    folder: Path, name: str, *, sets: Sequence[str] = SETS, target: Path = zoo.FOLDER, replace: bool = False
+) -> Path:
     """Turns a finished run into shipped weights: file (float16), log and card side by side as NAME_xSCALE.
 
     The card holds the run's summary and what the shipped file measures on the sets, by every convention that its
-    network can take. Returns its path. Raises ValueError if the run is not finished or a set is not here.
+    network can take. Returns its path. replace: whether a shipped model of that name may be replaced. Raises ValueError
+    if one is there and may not, if the run is not finished or a set is not here.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) or name in get_args(KernelName):
         raise ValueError(f"{name!r} cannot name a model: take lower-case letters, digits, _ and -, no kernel's name")
@@ -30,6 +33,8 @@ def publish(folder: Path, name: str, *, sets: Sequence[str] = SETS, target: Path
     network.half().float()  # what the shipped file will hold
     model = network_model(network, name=name)
     stem = target / f"{name}_x{model.scale}"
+    if stem.with_suffix(".json").exists() and not replace:
+        raise ValueError(f"{name} x{model.scale} is shipped already: choose another --name, or --replace it")
     told = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     log = stem.with_suffix(".csv")
     stages = list(_stages(told))

@@ -1,5 +1,6 @@
 """A run on disk: everything that it needs to go on, as plain tensors and values, the last few of them."""
 
+import errno
 import io
 from pathlib import Path
 from typing import Any
@@ -93,12 +94,18 @@ def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         state.setdefault("pool", None)  # there were runs before there was one
         if missing := {*_OTHERS, *_PLAIN} - state.keys():
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-    except (OSError, MemoryError, torch.OutOfMemoryError):  # the file may be whole all the same
-        raise
     except Exception as error:
+        if _of_the_machine(error):  # the file may be whole all the same
+            raise
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(f"{path} is no checkpoint that can be read ({reason}): start anew in another --out") from error
     return state
+
+
+def _of_the_machine(error: Exception) -> bool:
+    """Whether an error of reading says nothing of the file (in some cut short ones torch seeks before their start)."""
+    full = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return full or (isinstance(error, OSError) and error.errno != errno.EINVAL)
 
 
 def path_of(folder: Path, step: int) -> Path:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from srlib.commands import compare, data, enlarge, ship, train, upscale
-from srlib.commands.options import Parser
+from srlib.commands.options import Parser, close_bars
 
 SIGNAL_EXIT = 130  # what a shell reports after Ctrl-C
 
@@ -19,11 +19,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return args.run(args) or 0
     except (Stopped, KeyboardInterrupt) as stop:
+        close_bars()
         print(f"srlib: {str(stop) or 'interrupted'}", file=sys.stderr)
         return SIGNAL_EXIT
     except BrokenPipeError:
         return 0
     except (ValueError, FloatingPointError, DownloadError, OSError, MemoryError) as error:
+        close_bars()
         print(f"srlib: {_sentence(error)}", file=sys.stderr)
         return 2
 

@@ -139,8 +139,11 @@ def _all_files(names: str | Path | Sequence[str | Path]) -> list[Path]:
 def _decoded(paths: Sequence[Path], quiet: bool) -> list[Tensor]:
     from tqdm import tqdm
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return list(tqdm(pool.map(read_uint8, paths), total=len(paths), unit="picture", disable=quiet))
+    with (
+        ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+        tqdm(pool.map(read_uint8, paths), total=len(paths), unit="picture", disable=quiet) as pictures,
+    ):
+        return list(pictures)
 
 
 def get(*names: str, quiet: bool = False) -> None:

@@ -12,7 +12,6 @@ import queue
 import shutil
 import ssl
 import stat
-import sys
 import threading
 import time
 import urllib.error
@@ -25,7 +24,7 @@ from io import FileIO
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from srlib.files import atomically
+from srlib.files import atomically, lock
 
 CHUNK = 1 << 18
 BACK_OFF = 0.5  # seconds before the first retry; doubled for each further one
@@ -123,7 +122,7 @@ def _claim(part: Path, patience: float) -> FileIO:
         file = part.open("a+b", buffering=0)
         with contextlib.suppress(FileNotFoundError):
             # The other download may have renamed the file between our opening and locking it.
-            if _lock(file) and os.path.samestat(os.fstat(file.fileno()), part.stat()):
+            if lock(file) and os.path.samestat(os.fstat(file.fileno()), part.stat()):
                 return file
         before, size = size, file.seek(0, os.SEEK_END)
         file.close()
@@ -132,20 +131,6 @@ def _claim(part: Path, patience: float) -> FileIO:
         if time.monotonic() > until:
             raise DownloadError(f"{part.name} is being written by another download; wait for that one")
         time.sleep(0.1)
-
-
-def _lock(file: FileIO) -> bool:
-    if sys.platform == "win32":
-        return True  # there an open file cannot be replaced, which is all the lock is for
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # a file system without locks
-    return True
 
 
 def _fill_and_verify(file: FileIO, job: Job, retries: int, timeout: float, report: Progress) -> None:

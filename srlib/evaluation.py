@@ -81,6 +81,11 @@ def conventions_of(model: Model) -> tuple[str, ...]:
     return ("y-of-rgb", "y-only") if model.luma else ("y-of-rgb",)
 
 
+def _check_luma(model: Model, convention: str) -> None:
+    if convention == "y-only" and not model.luma:
+        raise ValueError(f"{convention} hands a model luma alone, but {model.name} takes RGB: use y-of-rgb")
+
+
 def score(model: Model, picture: image.Picture, *, convention: str) -> Score:
     """Shrinks one picture, enlarges it with the model, and compares.
 
@@ -88,8 +93,7 @@ def score(model: Model, picture: image.Picture, *, convention: str) -> Score:
     `scale` pixels is left out. Raises ValueError for a convention that the model cannot take, a picture too small, or
     a model whose output has another size.
     """
-    if convention == "y-only" and not model.luma:
-        raise ValueError(f"{convention} hands a model luma alone, but {model.name} takes RGB: use y-of-rgb")
+    _check_luma(model, convention)
     scale = model.scale
     lr, hr, luma = CONVENTIONS[convention](picture, scale)
     begin = time.perf_counter()
@@ -122,6 +126,7 @@ def evaluate(
     """
     if convention not in CONVENTIONS:
         raise ValueError(f"convention {convention!r} is not known: choose one of {', '.join(CONVENTIONS)}")
+    _check_luma(model, convention)
     sets = [(str(n) if datasets.is_known(n) else Path(n).resolve().name, datasets.files(n)) for n in names]
     if doubled := {title for title, _ in sets if [t for t, _ in sets].count(title) > 1}:
         raise ValueError(f"two sets are called {', '.join(doubled)}: measure them one at a time")

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from srlib import checkpoints, datasets, distributed, health, tiers, training, zoo
 from srlib.distributed import World
 from srlib.features import within_reach
-from srlib.files import write_text
+from srlib.files import held, write_text
 from srlib.hooks import convention_of, saving, stopping, validate, watched_set
 from srlib.inference import checked
 from srlib.logs import Log, progress
@@ -94,12 +94,17 @@ def train(
     """Trains a recipe in a folder, with a progress bar, and leaves weights.safetensors, log.csv and run.json there.
 
     Of several processes (torchrun) the first one measures and writes. notes: plain values that are kept with the run.
-    Raises ValueError if the folder holds a run and `resume` is off (or the other way round), or as the parts do;
+    Raises ValueError if the folder holds a run and `resume` is off (or the other way round), or another process writes
+    to it, or as the parts do;
     MemoryError with what to lower; Stopped after Ctrl-C or SIGTERM, with the checkpoint of the last whole step saved.
     """
     _check(recipe, folder, options, resume)
     device = checked(distributed.own_device(options.device))
-    with distributed.joined(device) as here, determined(options.deterministic, device):
+    with (
+        distributed.joined(device) as here,
+        determined(options.deterministic, device),
+        held(folder) if here.leads else nullcontext(),
+    ):
         return _train(recipe, folder, options, resume, quiet or not here.leads, notes, device, here)
 
 

@@ -1,6 +1,7 @@
 """Weights: those this project trained, and files that a user brings."""
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,9 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
                 metadata = file.metadata() or {}
                 raw: Any = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         else:
-            raw = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # torch's, of pickles that it then refuses
+                raw = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise WeightsError(
             f"{path} is no weights file that can be read safely ({_reason(path, error)}): "

@@ -309,7 +309,7 @@ def test_compare_names_what_it_cannot_read_and_draws_the_others(
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", half)
     assert cli.main(command) == 2
-    assert "an older file stands as it was" in capsys.readouterr().err
+    assert "the older file stands as it was" in capsys.readouterr().err
     assert out.read_bytes() == before and sorted(p.name for p in tmp_path.iterdir()) == ["c.png", "in"]
 
 
@@ -332,3 +332,5 @@ def test_photographs_go_through_the_network_that_expects_noise(
     assert (image.read(tmp_path / "four.png").rgb - large).abs().max() < 1.5 / 255
     assert cli.main([*command, str(tmp_path / "eight.png"), "--scale", "8"]) == 2
     assert "real-esrgan is shipped for scales 4, not 8" in capsys.readouterr().err
+    assert cli.main([*command, str(tmp_path / "x.png"), "--model", "real-esrgan", "--scale", "2"]) == 2
+    assert "real-esrgan is shipped for x4, not x2: --outscale 2 instead of --scale shrinks" in capsys.readouterr().err

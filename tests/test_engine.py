@@ -166,6 +166,10 @@ def test_the_last_checkpoints_are_kept_and_a_damaged_one_is_passed_over(tmp_path
     latest = checkpoints.path_of(tmp_path, 6)
     latest.write_bytes(latest.read_bytes()[:-1000])
     assert checkpoints.newest(tmp_path)[1]["step"] == 4
+    whole = checkpoints.path_of(tmp_path, 4).read_bytes()
+    for length in (1, 30, 100, 5000, len(whole) // 2, len(whole) - 30):
+        latest.write_bytes(whole[:length])
+        assert checkpoints.newest(tmp_path)[1]["step"] == 4, length
     torch.save({"step": 7}, checkpoints.path_of(tmp_path, 7))
     assert checkpoints.newest(tmp_path)[1]["step"] == 4
     for path in checkpoints.all_in(tmp_path):

@@ -198,6 +198,17 @@ def test_a_full_disk_is_told_before_the_work(
     assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
 
 
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = _folder(tmp_path)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(piecewise, "fill", lambda *_, **__: pytest.fail("it was enlarged"))
+    for source, target in ((folder / "a.png", "out.png"), (folder, "out")):
+        assert _upscale(source, tmp_path / "file" / target) == 2
+        assert "cannot be written to (Not a directory); check the folder" in capsys.readouterr().err
+
+
 def test_memory_does_not_grow_with_the_picture(tmp_path: Path) -> None:
     peaks = []
     code = (

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from srlib import cards, checkpoints, cli, datasets, evaluation, health, hooks, image, logs, runs, starts, training, zoo
+from srlib import (
+    cards,
+    checkpoints,
+    cli,
+    datasets,
+    evaluation,
+    files,
+    health,
+    hooks,
+    image,
+    logs,
+    runs,
+    starts,
+    training,
+    zoo,
+)
 from srlib.inference import network_model, open_model
 from srlib.models.a2n import A2N
 from srlib.patches import Patches, batches
@@ -173,7 +189,11 @@ def test_publish_measures_what_it_ships(pictures: Path, tmp_path: Path, monkeypa
         cards.publish(tmp_path, "mine")
     cli.main(_command(pictures, tmp_path / "run", "--steps", "2"))
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "shipped")
-    path = cards.publish(tmp_path / "run", "mine", sets=[str(pictures)], target=tmp_path / "shipped")
+    publish = partial(cards.publish, tmp_path / "run", "mine", sets=[str(pictures)], target=tmp_path / "shipped")
+    publish()
+    with pytest.raises(ValueError, match="mine x3 is shipped already: choose another --name"):
+        publish()
+    path = publish(replace=True)
     assert zoo.scales("mine") == [3]
     card = zoo.card("mine", 3)
     assert json.loads(path.read_text()) == card
@@ -343,6 +363,18 @@ def test_a_run_that_has_ended_is_not_replaced(
     assert cli.main(_command(pictures, out, "--steps", "1")) == 2
     assert f"holds the {runs.WEIGHTS} of a run that has ended: choose another --out" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+
+
+def test_two_processes_do_not_write_to_one_folder(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(files, "PATIENCE", 0.0)
+    out = tmp_path / "run"
+    with files.held(out):  # a lock is that of an open file, so that one process can stand for two
+        assert cli.main(_command(pictures, out, "--steps", "2")) == 2
+        assert f"{out} is being written by another process" in capsys.readouterr().err
+    assert cli.main(_command(pictures, out, "--steps", "2")) == 0
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
 def test_a_shipped_start_has_no_history_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

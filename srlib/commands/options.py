@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 _T = TypeVar("_T")
 PRECISIONS = ("fp32", "bf16", "fp16")  # those of srlib.precision, which would import torch
@@ -88,10 +88,20 @@ def check_out(out: Path, read: Iterable[Path]) -> None:
         raise ValueError(f"{out.parent} cannot be written to: name another --out")
 
 
+_BARS: list[Any] = []  # that were begun
+
+
 def bar(items: Iterable[_T], unit: str) -> Iterable[_T]:
     from tqdm import tqdm
 
-    return tqdm(items, unit=unit, leave=False)
+    _BARS.append(tqdm(items, unit=unit, leave=False))
+    return _BARS[-1]
+
+
+def close_bars() -> None:
+    """Takes bars away that an error left standing, so that its sentence has a line of its own."""
+    while _BARS:
+        _BARS.pop().close()
 
 
 @contextmanager

@@ -23,6 +23,15 @@ def _models(args: argparse.Namespace) -> None:
             print(path, file=sys.stderr)
 
     print(zoo.table())
+    games = {
+        f"{name} x{scale}": figures
+        for name in zoo.names()
+        for scale in zoo.scales(name)
+        if zoo.is_game(name, scale)
+        and "niqe" in (figures := zoo.card(name, scale)["measured"]["y-of-rgb"].get("Set14", {}))
+    }
+    print("\nTrained in games, which are not judged by PSNR; Set14, y-of-rgb:\n")
+    print(zoo.perceived(games))
 
 
 def add_plane(commands: Commands) -> None:
@@ -79,13 +88,14 @@ def add_publish(commands: Commands) -> None:
     parser = commands.add_parser("publish", help="measure a finished run and make it a shipped model with a card")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="what `srlib train` wrote")
     parser.add_argument("--name", required=True, help="the model's name, as in `srlib evaluate NAME`")
+    parser.add_argument("--replace", action="store_true", help="even if a model of that name and scale is shipped")
     parser.set_defaults(run=_publish)
 
 
 def _publish(args: argparse.Namespace) -> None:
     from srlib.cards import publish
 
-    print(publish(args.folder, args.name))
+    print(publish(args.folder, args.name, replace=args.replace))
 
 
 def add_fit_niqe(commands: Commands) -> None:

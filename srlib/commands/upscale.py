@@ -40,13 +40,19 @@ def add_upscale(commands: Commands) -> None:
 
 
 def _upscale(args: argparse.Namespace) -> int:
-    from srlib import image
+    from srlib import image, zoo
     from srlib.enlarging import enlarge
+    from srlib.files import check_writable
 
     if args.model is None:
         args.model = FOR_PHOTOGRAPHS
         if args.scale in range(1, ITS_SCALE):
             args.scale, args.outscale = None, args.outscale or args.scale
+    elif args.scale and args.scale not in (made := zoo.scales(args.model)) and made and args.scale < made[-1]:
+        raise ValueError(
+            f"{args.model} is shipped for x{', x'.join(map(str, made))}, not x{args.scale}: --outscale {args.scale} "
+            "instead of --scale shrinks what it makes"
+        )
     told: set[str] = set()
     with remarks(told):
         model = opened(args).tiled(args.tile, args.overlap)
@@ -57,6 +63,7 @@ def _upscale(args: argparse.Namespace) -> int:
     target = _result_in(args.output, args.input) if args.output.is_dir() else args.output
     _check_apart([(args.input, target)], args.output)
     image.format_of(target, bits=8, alpha=False)  # a wrong suffix is told before the work
+    check_writable(target.parent)
     with remarks(told), _tiles() as watch:
         enlarge(args.input, target, model, outscale=args.outscale, watch=watch)
     return 0
@@ -65,8 +72,10 @@ def _upscale(args: argparse.Namespace) -> int:
 def _folder(args: argparse.Namespace, model: "Model", told: set[str]) -> int:
     """All pictures of a folder; those that cannot be read or made are told at the end. Returns the exit code."""
     from srlib.enlarging import enlarge, is_done
+    from srlib.files import check_writable
 
     pairs = _pairs(args.input, args.output)
+    check_writable(args.output)
     left, failed = [], []
     if not args.again:
         left = [pair for pair in pairs if is_done(*pair, model.scale, args.outscale)]
