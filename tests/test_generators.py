@@ -288,8 +288,8 @@ def test_self_ensemble_is_the_mean_of_eight_and_blind_to_turns() -> None:
 def test_upscale_takes_what_read_gives() -> None:
     model = inference.interpolator("bicubic", 2)
     x = torch.rand(1, 3, 5, 6)
-    made = inference.upscale(image.Picture(x, x[:, :1], 16, grey=True), model)
-    assert torch.equal(made.rgb, model(x).clamp(0, 1)) and (made.bits, made.grey) == (16, True)
+    made = inference.upscale(image.Picture(x, x[:, :1], 16, grey=False), model)
+    assert torch.equal(made.rgb, model(x).clamp(0, 1)) and (made.bits, made.grey) == (16, False)
     assert made.alpha is not None and torch.equal(made.alpha, made.rgb[:, :1])
     with pytest.raises(TypeError, match=r"model\(tensor\) is the enlargement"):
         inference.upscale(x, model)  # type: ignore[arg-type]

@@ -66,7 +66,7 @@ def test_killed_or_stopped_and_resumed_ends_with_the_same_weights(pictures: Path
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def start(folder: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "srlib", *_command(pictures, tmp_path / folder, "--steps", "300")]
+        command = [sys.executable, "-m", "srlib", *_command(pictures, tmp_path / folder, "--steps", "160")]
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
 
     signals = {"killed": None}
@@ -88,12 +88,12 @@ def test_killed_or_stopped_and_resumed_ends_with_the_same_weights(pictures: Path
     try:
         for folder in ("whole", *signals):
             resume = [] if folder == "whole" else ["--resume"]
-            assert cli.main(_command(pictures, tmp_path / folder, "--steps", "300", *resume)) == 0
+            assert cli.main(_command(pictures, tmp_path / folder, "--steps", "160", *resume)) == 0
     finally:
         torch.set_num_threads(threads)
     whole = _weights(tmp_path / "whole")
     log = logs.read_log(tmp_path / "whole" / runs.LOG)
-    assert [row["step"] for row in log] == [*range(20, 301, 20)]
+    assert [row["step"] for row in log] == [*range(20, 161, 20)]
     for folder in signals:
         resumed = _weights(tmp_path / folder)
         assert resumed.keys() == whole.keys()
