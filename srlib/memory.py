@@ -29,7 +29,7 @@ def out_of_memory(error: BaseException) -> bool:
 def _asked(ask: Callable[[], int]) -> int | None:
     try:
         return max(ask(), 0)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError):  # another system, or no limit set
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError):  # another system, or no limit
         return None
 
 
